@@ -1,0 +1,1 @@
+"""Settings shipped as data."""

@@ -1,0 +1,1 @@
+"""What device and trainer must agree on: samples, frames, sessions, decoding, runtimes."""

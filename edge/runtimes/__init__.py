@@ -1,0 +1,5 @@
+"""Runtimes: whatever can run an exported network, behind one torch-free Protocol."""
+
+from edge.runtimes.protocol import Runtime, State
+
+__all__ = ["Runtime", "State"]

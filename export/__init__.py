@@ -1,0 +1,1 @@
+"""Lowering trained networks to device files, and proving that they say the same."""

@@ -1,0 +1,1 @@
+"""The link to the bands: wire format, Bluetooth, clock, virtual bands."""

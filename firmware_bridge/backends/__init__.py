@@ -1,0 +1,1 @@
+"""Backends that speak bleak's API over other stacks."""

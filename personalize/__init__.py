@@ -1,0 +1,1 @@
+"""Training: data set, networks, recipes, evaluation."""

@@ -1,0 +1,1 @@
+"""The simulated wearer: typing behaviour, muscles, wrist, electrodes."""
