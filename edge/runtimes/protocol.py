@@ -23,5 +23,5 @@ class Runtime(Protocol):
         ...
 
     def run(self, frames: Float32, state: State) -> tuple[Float32, State]:
-        """(T, W, E, F) frames, T the artifact's chunk -> (T / stride, K) log-probabilities and the next state."""
+        """(T, W, E, F) frames, T the artifact's chunk -> (T / stride, K) log-probabilities, next state."""
         ...

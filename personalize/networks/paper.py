@@ -1,6 +1,6 @@
 """The three networks of the seed paper (sections 2.2.1 to 2.2.3), re-implemented from their shapes.
 
-5,293,315, 5,285,219 and 2,909,187 parameters exactly. They see un-normalised log power, since their first layer
+5,293,315, 5,285,219 and 2,909,187 parameters exactly. They see un-normalised log power: their first layer
 is a batch norm. The temporal convolutions are not padded: they consume 124 frames.
 """
 
