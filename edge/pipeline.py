@@ -1,0 +1,180 @@
+"""The whole product on one page: samples in, keys out, the same code live and offline.
+
+    samples -> high-pass -> frames -> normalisation -> network -> greedy CTC -> keys
+
+Settings are frozen, state is explicit (it can be saved, restored and sent), `step` is pure but for the clock
+that it is handed. Decoding a recording is this loop over one large chunk; chunk sizes change nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+import numpy as np
+
+from edge.charset import CHARSET
+from edge.ctc import Decoded, DecoderState, greedy_step
+from edge.errors import BadInput
+from edge.features import HOP, N_FFT, FeatureState, LogSpectrogram
+from edge.highpass import HighPass, HighPassState
+from edge.manifest import ModelManifest
+from edge.normalize import NormState, RunningNorm
+from edge.runtimes.protocol import Runtime, State
+from edge.samples import RATE_HZ, Float32, SampleChunk, SampleSource
+
+
+class Stage(Enum):
+    """The stages, in order."""
+
+    FILTER = "filter"
+    FRAMES = "frames"
+    NORMALIZE = "normalize"
+    NETWORK = "network"
+    DECODE = "decode"
+
+
+@dataclass
+class StageClock:
+    """Where the time goes: seconds of processing for each stage, and of signal for them all."""
+
+    busy_s: dict[Stage, float] = field(default_factory=lambda: dict.fromkeys(Stage, 0.0))
+    signal_s: float = 0.0
+
+    @contextmanager
+    def measure(self, stage: Stage) -> Iterator[None]:
+        """Charge what happens inside to `stage`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.busy_s[stage] += time.perf_counter() - start
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of processing a second of signal: below 1 keeps up."""
+        return sum(self.busy_s.values()) / self.signal_s if self.signal_s else 0.0
+
+
+class HeardKey(NamedTuple):
+    """A key that the decoder said."""
+
+    key: str
+    label: int
+    press_s: float  # when it was pressed, as the network was trained to tell it; host seconds
+    heard_s: float  # time of the last sample that the decision needed; host seconds
+
+
+class PipelineState(NamedTuple):
+    """All that a stream leaves behind between two chunks."""
+
+    highpass: HighPassState | None  # None before the first sample
+    features: FeatureState
+    norm: NormState | None  # None where the network takes log power
+    frames: Float32  # (n, W, E, F) waiting for a full network chunk
+    network: State
+    decoder: DecoderState
+    samples: int  # taken so far
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A decoder ready to listen."""
+
+    manifest: ModelManifest
+    runtime: Runtime
+    filtered: bool = False  # the source is high-passed already
+    _highpass: HighPass = field(default_factory=HighPass, repr=False)
+    _spectrogram: LogSpectrogram = field(default_factory=LogSpectrogram, repr=False)
+    _norm: RunningNorm = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.manifest.whole_window:
+            raise BadInput(
+                f"{self.manifest.network} reads whole windows and cannot type live; "
+                "personalize with --network streaming"
+            )
+        scheme = self.manifest.normalization
+        norm = RunningNorm() if scheme is None else RunningNorm(scheme.prior_frames, scheme.horizon_frames)
+        object.__setattr__(self, "_norm", norm)
+
+    def initial_state(self) -> PipelineState:
+        """Before the first sample."""
+        features = self._spectrogram.initial_state()
+        scheme = self.manifest.normalization
+        _, empty = self._spectrogram.step(features, features.emg, features.valid)
+        return PipelineState(
+            highpass=None,
+            features=features,
+            norm=None if scheme is None else self._norm.initial_state(scheme.prior),
+            frames=empty.values,
+            network=self.runtime.initial_state(),
+            decoder=DecoderState(),
+            samples=0,
+        )
+
+    def step(
+        self, state: PipelineState, chunk: SampleChunk, clock: StageClock | None = None
+    ) -> tuple[PipelineState, list[HeardKey]]:
+        """Take the next samples; give the keys that they decide."""
+        if len(chunk.emg_uv) == 0:
+            return state, []
+        clock = clock or StageClock()
+        clock.signal_s += len(chunk.emg_uv) / RATE_HZ
+        with clock.measure(Stage.FILTER):
+            highpass, emg = self._filter(state.highpass, chunk.emg_uv)
+        with clock.measure(Stage.FRAMES):
+            features, frames = self._spectrogram.step(state.features, emg, chunk.valid)
+        with clock.measure(Stage.NORMALIZE):
+            norm, values = state.norm, frames.values
+            if norm is not None:
+                norm, values = self._norm.step(norm, frames)
+            waiting = np.concatenate([state.frames, values])
+        with clock.measure(Stage.NETWORK):
+            network, waiting, log_probs = self._run(state.network, waiting)
+        with clock.measure(Stage.DECODE):
+            decoder, decoded = greedy_step(state.decoder, log_probs)
+        samples = state.samples + len(chunk.emg_uv)
+        keys = [self._heard(key, samples, float(chunk.time_s[-1])) for key in decoded]
+        return PipelineState(highpass, features, norm, waiting, network, decoder, samples), keys
+
+    def _filter(self, state: HighPassState | None, emg_uv: Float32) -> tuple[HighPassState | None, Float32]:
+        if self.filtered:
+            return None, emg_uv
+        return self._highpass.step(state or self._highpass.initial_state(emg_uv[0]), emg_uv)
+
+    def _run(self, state: State, waiting: Float32) -> tuple[State, Float32, Float32]:
+        size = self.manifest.chunk_frames
+        emissions = [np.zeros((0, CHARSET.num_classes), np.float32)]
+        while len(waiting) >= size:
+            log_probs, state = self.runtime.run(waiting[:size], state)
+            emissions.append(log_probs)
+            waiting = waiting[size:]
+        return state, waiting.copy(), np.concatenate(emissions)
+
+    def _heard(self, key: Decoded, samples: int, last_s: float) -> HeardKey:
+        stride, delay = self.manifest.stride, self.manifest.label_delay_frames
+        frame = key.emission * stride
+        press = (frame - delay) * HOP  # sample index, from the start of the stream
+        heard = (frame + stride - 1 + self.manifest.lookahead) * HOP + N_FFT
+        return HeardKey(
+            CHARSET.keys[key.label],
+            key.label,
+            press_s=last_s - (samples - 1 - press) / RATE_HZ,
+            heard_s=last_s - (samples - heard) / RATE_HZ,
+        )
+
+
+async def listen(
+    pipeline: Pipeline, source: SampleSource, clock: StageClock | None = None
+) -> AsyncIterator[HeardKey]:
+    """The keys of a source, as they are decided."""
+    state = pipeline.initial_state()
+    async for chunk in source.chunks():
+        state, keys = pipeline.step(state, chunk, clock)
+        for key in keys:
+            yield key
