@@ -1,0 +1,74 @@
+"""Rendering: tables, progress bars and JSON, in one place. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+OUT = Console(highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False)
+
+
+class Advance(Protocol):
+    """Tells a progress bar where a step stands."""
+
+    def __call__(self, done: float, total: float, note: str = "") -> None:
+        """`done` of `total`, and a word on what is happening."""
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Advance]:
+    """A progress bar with the time left; silent where stderr is not a terminal, but for its first and last line."""
+    with Progress(
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=ERR,
+    ) as bar:
+        task = bar.add_task(title, total=None, note="")
+
+        def advance(done: float, total: float, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, note=note)
+
+        yield advance
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; the first column to the left, the others to the right."""
+    grid = Table(title=title, title_justify="left")
+    for i, column in enumerate(columns):
+        grid.add_column(column, justify="left" if i == 0 else "right")
+    for row in rows:
+        grid.add_row(*(str(cell) for cell in row))
+    OUT.print(grid)
+
+
+def facts(title: str, rows: Mapping[str, object]) -> None:
+    """Print names and values."""
+    grid = Table(title=title, title_justify="left", show_header=False)
+    for name, value in rows.items():
+        grid.add_row(name, str(value))
+    OUT.print(grid)
+
+
+def emit_json(result: object) -> None:
+    """Print one JSON document."""
+    print(json.dumps(result, indent=1, ensure_ascii=False))  # noqa: T201  (rich would wrap long lines)
+
+
+def say(text: str = "") -> None:
+    """A line of result."""
+    OUT.print(text, markup=False)
+
+
+def note(text: str) -> None:
+    """A line on the way, to stderr."""
+    ERR.print(text, markup=False)
