@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ class LeakyRuntime:
         rows = []
         for pair in frames.reshape(-1, STRIDE, int(np.prod(SHAPE))).mean(1):
             leak = 0.7 * leak + pair @ self.weights
-            rows.append(leak - np.log(np.exp(leak).sum()))
+            rows.append(leak - np.logaddexp.reduce(leak))
         return np.stack(rows).astype(np.float32), (leak.astype(np.float32),)
 
 
@@ -73,8 +74,7 @@ def signal(samples: int, seed: int = 0) -> SampleChunk:
 def cut(chunk: SampleChunk, at: list[int]) -> list[SampleChunk]:
     edges = [0, *sorted(set(at)), len(chunk.emg_uv)]
     return [
-        SampleChunk(a, chunk.time_s[a:b], chunk.emg_uv[a:b], chunk.valid[a:b])
-        for a, b in zip(edges, edges[1:], strict=False)
+        SampleChunk(a, chunk.time_s[a:b], chunk.emg_uv[a:b], chunk.valid[a:b]) for a, b in pairwise(edges)
     ]
 
 
