@@ -1,0 +1,245 @@
+"""The user store: one folder a user, with their sessions and their models. docs/formats/store.md.
+
+    root/users/<id>/sessions/<name>.hdf5
+    root/users/<id>/models/<slot>/          numbered, written whole, never changed
+    root/users/<id>/models/current.json     which slot is in use, and which were before it
+
+Nothing that a user can name leaves their folder; folders are 0700.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge.errors import BadInput
+from edge.files import sync_folder, write_atomically
+
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_SESSION_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._-]{0,127}")  # emg2qwerty's names hold an @
+_SLOT: Final = re.compile(r"[0-9]{4,9}")
+_NUMBERED: Final = re.compile(r"session-([0-9]{4,9})")
+# Windows opens a device for these, whatever follows the first dot.
+_DEVICES: Final = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+)
+
+BEYOND_REACH: Final = (
+    "models exported or copied to other folders and devices",
+    "backups and synchronised copies of this disk",
+    "blocks of the disk that were freed and not yet overwritten",
+)
+
+
+class Forgotten(NamedTuple):
+    """What `forget` removed, and where copies may remain that it cannot reach."""
+
+    files: int
+    bytes: int
+    beyond_reach: tuple[str, ...] = BEYOND_REACH
+
+
+class _Pointer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    history: tuple[int, ...] = Field(
+        min_length=1
+    )  # slots in the order they came into use; the last is current
+
+
+@dataclass(frozen=True)
+class User:
+    """One person's folder. Made by UserStore."""
+
+    id: str
+    path: Path
+
+    def sessions(self) -> list[Path]:
+        """The recordings, oldest first: their names sort in time."""
+        return self._listed("*.hdf5")
+
+    def journals(self) -> list[Path]:
+        """What interrupted recordings left behind; edge.recording.recover seals them."""
+        return self._listed("*.journal")
+
+    def session_path(self, name: str) -> Path:
+        """Where the session `name` is or will be. Raises BadInput for a name that could not be a file's."""
+        if not _SESSION_NAME.fullmatch(name) or _is_device(name):
+            raise BadInput(f"{name!r} cannot name a session; use letters, digits, '-', '_', '.' and '@'")
+        return self._folder("sessions") / f"{name}.hdf5"
+
+    def new_session_name(self) -> str:
+        """A name after all others of the form session-0001."""
+        taken = [_NUMBERED.fullmatch(path.stem) for path in (*self.sessions(), *self.journals())]
+        return f"session-{1 + max((int(match[1]) for match in taken if match), default=0):04d}"
+
+    def slots(self) -> list[int]:
+        """The numbers of the models, oldest first."""
+        return sorted(int(p.name) for p in self._folder("models").iterdir() if _SLOT.fullmatch(p.name))
+
+    def slot(self, number: int) -> Path:
+        """The folder of the model `number`. Raises BadInput where there is none."""
+        path = self._folder("models") / f"{number:04d}"
+        if not path.is_dir() or path.is_symlink():
+            known = ", ".join(map(str, self.slots())) or "none yet; run: personalize --user " + self.id
+            raise BadInput(f"user {self.id} has no model {number} (models: {known})")
+        return path
+
+    @contextmanager
+    def new_slot(self) -> Iterator[Path]:
+        """Give a folder to fill; it becomes the next slot if the block ends well and is removed otherwise."""
+        models = self._folder("models")
+        folder = Path(tempfile.mkdtemp(dir=models, prefix=".new-"))
+        try:
+            yield folder
+            folder.rename(models / f"{max(self.slots(), default=0) + 1:04d}")
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        sync_folder(models)
+
+    def promote(self, number: int) -> None:
+        """Make the model `number` the current one, atomically."""
+        self.slot(number)
+        history = [n for n in self._history() if n != number]
+        self._point(*history, number)
+
+    def current(self) -> Path | None:
+        """The folder of the model in use; None before the first was promoted."""
+        history = self._history()
+        return self.slot(history[-1]) if history else None
+
+    def rollback(self) -> Path:
+        """Go back to the model that was in use before. Raises BadInput where there was none."""
+        history = self._history()
+        if len(history) < 2:
+            raise BadInput(f"user {self.id} has no earlier model to go back to")
+        path = self.slot(history[-2])
+        self._point(*history[:-1])
+        return path
+
+    @property
+    def _pointer(self) -> Path:
+        return self._folder("models") / "current.json"
+
+    def _point(self, *history: int) -> None:
+        write_atomically(self._pointer, _Pointer(history=history).model_dump_json().encode())
+
+    def _history(self) -> tuple[int, ...]:
+        try:
+            return _Pointer.model_validate_json(self._pointer.read_bytes()).history
+        except FileNotFoundError:
+            return ()
+        except ValidationError as error:
+            raise BadInput(
+                f"{self._pointer} is damaged ({error.errors()[0]['msg']}); delete it and promote a model"
+            ) from None
+
+    def _folder(self, name: str) -> Path:
+        return _private_folder(self.path / name)
+
+    def _listed(self, pattern: str) -> list[Path]:
+        paths = sorted(p for p in self._folder("sessions").glob(pattern) if not p.name.startswith("."))
+        for path in paths:
+            _refuse_link(path)
+        return paths
+
+
+@dataclass(frozen=True)
+class UserStore:
+    """All users under one root folder, which is made when the first user is."""
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> Self:
+        """Where QWRIST_HOME says, or where this system keeps a user's data."""
+        home = os.environ.get("QWRIST_HOME")
+        if home:
+            return cls(Path(home))
+        import platformdirs
+
+        return cls(platformdirs.user_data_path("qwrist", appauthor=False))
+
+    def users(self) -> list[str]:
+        """The ids of all users, sorted."""
+        if not self._users.is_dir():
+            return []
+        return sorted(p.name for p in self._users.iterdir() if is_user_id(p.name) and p.is_dir())
+
+    def user(self, user_id: str) -> User:
+        """An existing user. Raises BadInput, naming the known users, for any other id."""
+        _check_id(user_id)
+        path = self._users / user_id
+        _refuse_link(path)
+        if not path.is_dir():
+            known = ", ".join(self.users()) or "none"
+            raise BadInput(
+                f"there is no user {user_id!r} (known: {known}); record one with: "
+                f"qwrist enroll --user {user_id}"
+            )
+        return User(user_id, path)
+
+    def create(self, user_id: str) -> User:
+        """A new user. Raises BadInput for an id that is taken or cannot be one."""
+        _check_id(user_id)
+        if (self._users / user_id).exists():
+            raise BadInput(f"the user {user_id!r} exists already; choose another id or record more sessions")
+        for folder in (self.root, self._users):
+            _private_folder(folder)
+        return User(user_id, _private_folder(self._users / user_id))
+
+    def forget(self, user_id: str) -> Forgotten:
+        """Remove all that is kept of a user. Raises BadInput where something could not be removed."""
+        user = self.user(user_id)
+        sizes = [p.lstat().st_size for p in user.path.rglob("*") if p.is_symlink() or not p.is_dir()]
+        try:
+            shutil.rmtree(user.path)
+        except OSError as error:
+            raise BadInput(
+                f"{error.filename} could not be removed ({error.strerror}); remove it yourself"
+            ) from error
+        sync_folder(self._users)
+        return Forgotten(len(sizes), sum(sizes))
+
+    @property
+    def _users(self) -> Path:
+        return self.root / "users"
+
+
+def is_user_id(text: str) -> bool:
+    """Whether `text` can be a user's id on every system."""
+    return _ID.fullmatch(text) is not None and not _is_device(text)
+
+
+def _check_id(user_id: str) -> None:
+    if not is_user_id(user_id):
+        raise BadInput(
+            f"{user_id!r} cannot be a user id; use 1 to 32 of a-z, 0-9, '-' and '_', "
+            "starting with a letter or digit, and no Windows device name"
+        )
+
+
+def _is_device(name: str) -> bool:
+    return name.split(".", 1)[0].lower() in _DEVICES
+
+
+def _private_folder(path: Path) -> Path:
+    _refuse_link(path)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise BadInput(f"{path} is a link to elsewhere; put the files themselves there")
