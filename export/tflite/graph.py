@@ -1,0 +1,178 @@
+"""A TFLite model being written: tensors, constants, operators and one named signature.
+
+Constants are kept by content, so a weight that many operators read is stored once. Letters: K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.extras import require
+
+schema: Final = require("ai_edge_litert.schema_py_generated", "litert")
+_Builder: Any = require("flatbuffers", "litert").Builder
+
+FILE_IDENTIFIER: Final = b"TFL3"
+SCHEMA_VERSION: Final = 3
+SIGNATURE: Final = "serving_default"  # what every TFLite tool looks for first
+ALIGNMENT: Final = 16  # bytes; the schema forces it on buffers, the Python builder forgets it
+_LAST_DEPRECATED_CODE: Final = 127  # operator codes were one signed byte once
+
+_TYPES: Final[dict[npt.DTypeLike, int]] = {
+    np.dtype(np.float32): schema.TensorType.FLOAT32,
+    np.dtype(np.int32): schema.TensorType.INT32,
+}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of the graph: where it stands in the file, and its static shape."""
+
+    index: int
+    shape: tuple[int, ...]
+
+
+class _AlignedBuilder(_Builder):  # type: ignore[misc]  # an untyped base
+    """A builder whose byte vectors, which hold the constants, start at multiples of 16 bytes."""
+
+    def StartVector(self, elem_size: int, count: int, alignment: int) -> Any:  # noqa: N802, ANN401  (the base's)
+        return super().StartVector(elem_size, count, ALIGNMENT if elem_size == 1 else alignment)
+
+
+class Graph:
+    """One subgraph of float32 tensors with static shapes."""
+
+    def __init__(self, description: str) -> None:
+        self._description = description
+        self._tensors: list[Any] = []
+        self._operators: list[Any] = []
+        self._inputs: list[tuple[str, int]] = []
+        self._outputs: list[tuple[str, int]] = []
+        self._buffers: list[Any] = [schema.BufferT()]  # buffer 0 means: no data
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = {}
+        self._codes: dict[tuple[int, int], int] = {}
+
+    def input(self, name: str, shape: Sequence[int]) -> Tensor:
+        """A float32 input of the signature."""
+        tensor = self._tensor(name, shape)
+        self._inputs.append((name, tensor.index))
+        return tensor
+
+    def output(self, name: str, tensor: Tensor) -> None:
+        """Name `tensor` as the next output of the signature."""
+        self._tensors[tensor.index].name = name
+        self._outputs.append((name, tensor.index))
+
+    def variable(self, name: str, shape: Sequence[int]) -> Tensor:
+        """A float32 tensor that keeps its value between invocations until the variables are reset."""
+        tensor = self._tensor(name, shape)
+        self._tensors[tensor.index].isVariable = True
+        return tensor
+
+    def constant(self, array: npt.NDArray[np.float32 | np.int32]) -> Tensor:
+        """A tensor with fixed content; equal content gives the same tensor."""
+        content = np.ascontiguousarray(array).tobytes()
+        key = (array.dtype.str, array.shape, content)
+        if key not in self._constants:
+            buffer = schema.BufferT()
+            buffer.data = np.frombuffer(content, np.uint8)
+            self._buffers.append(buffer)
+            name = f"constant_{len(self._constants)}"
+            self._constants[key] = self._tensor(name, array.shape, array.dtype, len(self._buffers) - 1)
+        return self._constants[key]
+
+    def operator(
+        self,
+        name: str,
+        inputs: Sequence[Tensor | None],
+        shapes: Sequence[Sequence[int]],
+        options: object = None,
+        *,
+        version: int = 1,
+    ) -> tuple[Tensor, ...]:
+        """Append a builtin operator (by the schema's name) whose float32 outputs have `shapes`.
+
+        None stands for an optional input that is left out. `version` is the operator's own, so that an older
+        runtime refuses what it cannot run.
+        """
+        outputs = tuple(self._tensor(f"{name.lower()}_{len(self._tensors)}", shape) for shape in shapes)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self._code(name, version)
+        operator.inputs = [-1 if tensor is None else tensor.index for tensor in inputs]
+        operator.outputs = [tensor.index for tensor in outputs]
+        if options is not None:
+            operator.builtinOptions = options
+            operator.builtinOptionsType = getattr(
+                schema.BuiltinOptions, type(options).__name__.removesuffix("T")
+            )
+        self._operators.append(operator)
+        return outputs
+
+    def serialize(self) -> bytes:
+        """The file's bytes."""
+        builder = _AlignedBuilder(1 << 20)
+        builder.Finish(self._model().Pack(builder), file_identifier=FILE_IDENTIFIER)
+        return bytes(builder.Output())
+
+    def _tensor(
+        self, name: str, shape: Sequence[int], dtype: npt.DTypeLike = np.float32, buffer: int = 0
+    ) -> Tensor:
+        tensor = schema.TensorT()
+        tensor.name = name
+        tensor.shape = [int(size) for size in shape]
+        tensor.hasRank = True
+        tensor.type = _TYPES[np.dtype(dtype)]
+        tensor.buffer = buffer
+        self._tensors.append(tensor)
+        return Tensor(len(self._tensors) - 1, tuple(tensor.shape))
+
+    def _code(self, name: str, version: int) -> int:
+        key = getattr(schema.BuiltinOperator, name), version
+        return self._codes.setdefault(key, len(self._codes))
+
+    def _model(self) -> Any:  # noqa: ANN401  (the schema is untyped)
+        model = schema.ModelT()
+        model.version = SCHEMA_VERSION
+        model.description = self._description
+        model.buffers = self._buffers
+        model.operatorCodes = [_operator_code(code, version) for code, version in self._codes]
+        model.subgraphs = [self._subgraph()]
+        model.signatureDefs = [self._signature()]
+        return model
+
+    def _subgraph(self) -> Any:  # noqa: ANN401
+        subgraph = schema.SubGraphT()
+        subgraph.name = "main"
+        subgraph.tensors = self._tensors
+        subgraph.operators = self._operators
+        subgraph.inputs = [index for _, index in self._inputs]
+        subgraph.outputs = [index for _, index in self._outputs]
+        return subgraph
+
+    def _signature(self) -> Any:  # noqa: ANN401
+        signature = schema.SignatureDefT()
+        signature.signatureKey = SIGNATURE
+        signature.subgraphIndex = 0
+        signature.inputs = [_tensor_map(name, index) for name, index in self._inputs]
+        signature.outputs = [_tensor_map(name, index) for name, index in self._outputs]
+        return signature
+
+
+def _operator_code(code: int, version: int) -> Any:  # noqa: ANN401
+    entry = schema.OperatorCodeT()
+    entry.builtinCode = code
+    entry.deprecatedBuiltinCode = min(code, _LAST_DEPRECATED_CODE)
+    entry.version = version
+    return entry
+
+
+def _tensor_map(name: str, index: int) -> Any:  # noqa: ANN401
+    entry = schema.TensorMapT()
+    entry.name = name
+    entry.tensorIndex = index
+    return entry
