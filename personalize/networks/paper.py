@@ -29,6 +29,7 @@ MLP_FEATURES = 384  # a wrist; 768 for both
 ROTATIONS = (-1, 0, 1)  # electrodes
 TDS_CHANNELS, TDS_WIDTH = 24, 32  # 24 x 32 = 768
 TDS_KERNEL, TDS_BLOCKS = 32, 4  # frames; 4 blocks consume 4 x 31 = 124
+TDS_DELAY = 12  # frames: its windows reach 0.1 s past the last label, which is all of the future it sees
 LSTM_HIDDEN, LSTM_LAYERS = 128, 4
 
 
@@ -56,6 +57,7 @@ class Tds(Network):
     left_context = TDS_BLOCKS * (TDS_KERNEL - 1)
     lookahead = 0
     stride = 1
+    label_delay = TDS_DELAY
 
     def __init__(self, *, spatial: bool) -> None:
         super().__init__()

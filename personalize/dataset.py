@@ -1,0 +1,139 @@
+"""Training windows whose labels are exactly what their emissions can know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edge.charset import CHARSET
+from edge.features import FRAME_RATE_HZ
+from edge.samples import Float32
+from personalize.augment import augment
+from personalize.features import FramedSession
+from personalize.geometry import Geometry
+from personalize.labels import Int64
+from personalize.recipe import Augmentation
+
+IGNORE = -1  # an emission of which it is not known what is due
+
+
+class Window(NamedTuple):
+    """A core of emissions first .. stop - 1 of one session, and what is due in it."""
+
+    session: int
+    first: int
+    stop: int
+    classes: Int64  # (N,) in order
+    due: Int64 | None  # (N,) emissions from `first`; None where only the order is known
+
+
+class Batch(NamedTuple):
+    """Windows of one length; those with a shorter core are followed by more of their recording."""
+
+    frames: Tensor  # (B, T, W, E, F) float32
+    emissions: Tensor  # (B,) emissions of each core; they start with the network's emission `skip`
+    skip: int  # emissions that only fill the state
+    classes: Tensor  # (sum of N,) labels, window after window
+    counts: Tensor  # (B,) labels of each window
+    due: Tensor  # (B, T') the class due at each emission of the core, blank between, or IGNORE
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on `device`."""
+        return Batch(
+            self.frames.to(device),
+            self.emissions.to(device),
+            self.skip,
+            self.classes.to(device),
+            self.counts.to(device),
+            self.due.to(device),
+        )
+
+
+class Windows:
+    """The windows of a set of recordings, drawn anew for each epoch."""
+
+    def __init__(
+        self, sessions: Sequence[FramedSession], geometry: Geometry, window_s: float, emissions_per_key: int
+    ) -> None:
+        self._sessions = sessions
+        self._geometry = geometry
+        self._core = max(1, round(window_s * FRAME_RATE_HZ / geometry.stride))
+        self._emissions_per_key = emissions_per_key
+
+    def epoch(self, rng: np.random.Generator) -> list[Window]:
+        """Each recording once, in random order, cut at random places (or at its prompts)."""
+        windows: list[Window] = []
+        for index, session in enumerate(self._sessions):
+            cut = self._timed if session.labels.timed else self._prompted
+            windows += cut(index, session, rng)
+        return [windows[i] for i in rng.permutation(len(windows))]
+
+    def batches(self, size: int, augmentation: Augmentation, rng: np.random.Generator) -> Iterator[Batch]:
+        """Batches of `size` windows, epoch after epoch without end; none where nothing fits in."""
+        waiting: list[Window] = []
+        while windows := self.epoch(rng):
+            waiting += windows
+            while len(waiting) >= size:
+                yield self.batch(waiting[:size], augmentation, rng)
+                waiting = waiting[size:]
+
+    def batch(
+        self, windows: Sequence[Window], augmentation: Augmentation | None, rng: np.random.Generator
+    ) -> Batch:
+        """Collect `windows`, each varied on its own."""
+        longest = max(window.stop - window.first for window in windows)
+        frames = [self._frames(window, longest) for window in windows]
+        for values in frames if augmentation is not None else ():
+            assert augmentation is not None
+            augment(values, augmentation, rng)
+        return Batch(
+            frames=torch.from_numpy(np.stack(frames)),
+            emissions=torch.tensor([window.stop - window.first for window in windows]),
+            skip=self._geometry.warmup // self._geometry.stride,
+            classes=torch.from_numpy(np.concatenate([window.classes for window in windows])),
+            counts=torch.tensor([len(window.classes) for window in windows]),
+            due=torch.from_numpy(np.stack([self._due(window, longest) for window in windows])),
+        )
+
+    def _timed(self, index: int, session: FramedSession, rng: np.random.Generator) -> Iterator[Window]:
+        cores = self._geometry.cores(len(session.values))
+        due = self._geometry.due(session.labels.press_frame)
+        slack = len(cores) - self._core
+        if slack < 0:
+            return
+        phase = int(rng.integers(min(slack + 1, self._core)))
+        for first in range(cores.start + phase, cores.stop - self._core + 1, self._core):
+            inside = slice(*np.searchsorted(due, [first, first + self._core]))
+            yield Window(
+                index, first, first + self._core, session.labels.classes[inside], due[inside] - first
+            )
+
+    def _prompted(self, index: int, session: FramedSession, rng: np.random.Generator) -> Iterator[Window]:
+        cores = self._geometry.cores(len(session.values))
+        for phrase in session.labels.phrases:
+            first, last = self._geometry.due(np.array([phrase.start_frame, phrase.end_frame])).tolist()
+            if first >= cores.start and last < cores.stop:
+                yield Window(index, first, last + 1, np.array(phrase.classes, np.int64), None)
+
+    def _frames(self, window: Window, emissions: int) -> Float32:
+        """The window's frames with a core of `emissions`, zeros where the recording has ended."""
+        values = self._sessions[window.session].values
+        start = window.first * self._geometry.stride - self._geometry.frames_before
+        found = values[start : start + self._geometry.window_frames(emissions)]
+        frames = np.zeros((self._geometry.window_frames(emissions), *values.shape[1:]), np.float32)
+        frames[: len(found)] = found
+        return frames
+
+    def _due(self, window: Window, emissions: int) -> Int64:
+        due = np.full(emissions, IGNORE, np.int64)
+        if window.due is None:
+            return due
+        core = window.stop - window.first
+        due[:core] = CHARSET.blank
+        for emission, label in zip(window.due.tolist(), window.classes.tolist(), strict=True):
+            due[emission : min(emission + self._emissions_per_key, core)] = label
+        return due

@@ -1,0 +1,82 @@
+"""How a network's emissions lie on the frames of a recording.
+
+Emission e stands for frames e * stride .. (e + 1) * stride - 1 of the recording, and a key pressed at frame p
+is due at emission floor((p + label_delay) / stride). A window is a run of emissions, the core, with all the
+frames that those depend on: what the network consumes, and before and after it what fills its memory.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from edge.features import FRAME_RATE_HZ
+from edge.manifest import ModelManifest
+from edge.samples import Float64
+from personalize.labels import Int64
+from personalize.networks import Network
+
+
+class Geometry(NamedTuple):
+    """In frames; `warmup` and `after` are multiples of `stride`."""
+
+    left_context: int
+    lookahead: int
+    stride: int
+    label_delay: int
+    warmup: int  # before the core, to fill the state
+    after: int  # after it, for networks that read backwards
+
+    @classmethod
+    def of(cls, network: Network, *, warmup_s: float = 0.0, after_s: float = 0.0) -> Geometry:
+        """Of `network`; memory is filled only where the network has one in that direction."""
+        remembers = network.bidirectional or len(network.initial_state(1)) > 0
+        return cls(
+            network.left_context,
+            network.lookahead,
+            network.stride,
+            network.label_delay,
+            warmup=_frames(warmup_s if remembers else 0.0, network.stride),
+            after=_frames(after_s if network.bidirectional else 0.0, network.stride),
+        )
+
+    @classmethod
+    def of_manifest(cls, manifest: ModelManifest) -> Geometry:
+        """Of a trained network, to decode with."""
+        return cls(
+            manifest.left_context,
+            manifest.lookahead,
+            manifest.stride,
+            manifest.label_delay_frames,
+            warmup=0,
+            after=0,
+        )
+
+    @property
+    def frames_before(self) -> int:
+        """Frames a window needs before those of its core."""
+        return self.left_context + self.warmup
+
+    @property
+    def frames_after(self) -> int:
+        """Frames a window needs after those of its core."""
+        return self.lookahead + self.after
+
+    def window_frames(self, emissions: int) -> int:
+        """Frames of a window with a core of `emissions`."""
+        return self.frames_before + emissions * self.stride + self.frames_after
+
+    def due(self, press_frame: Float64) -> Int64:
+        """The emission at which the network is to say a key pressed at `press_frame`."""
+        return np.floor((press_frame + self.label_delay) / self.stride).astype(np.int64)
+
+    def cores(self, frames: int) -> range:
+        """The emissions of a recording of `frames` whose whole context was recorded."""
+        first = math.ceil(self.frames_before / self.stride)
+        return range(first, max(first, (frames - self.frames_after) // self.stride))
+
+
+def _frames(seconds: float, stride: int) -> int:
+    return math.ceil(seconds * FRAME_RATE_HZ / stride) * stride

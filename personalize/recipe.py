@@ -1,0 +1,105 @@
+"""Recipes: everything that decides how a network is trained, as a file with units and reasons."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from edge.errors import BadInput
+
+Start = Literal["base", "scratch", "current"]
+
+_PACKAGE = "configs"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Align(_Record):
+    """The keystroke-aligned frame loss, where key times are known."""
+
+    early_weight: float = Field(ge=0, le=1)
+    early_fraction: float = Field(ge=0, le=1)
+    late_weight: float = Field(ge=0, le=1)
+    emissions: int = Field(ge=1)
+    blank_weight: float = Field(gt=0)
+    scale: float = Field(gt=0)
+
+
+class Augmentation(_Record):
+    """What is varied from window to window."""
+
+    rotation_electrodes: int = Field(ge=0, le=8)
+    jitter_s: float = Field(ge=0)
+    time_masks: int = Field(ge=0)
+    time_mask_s: float = Field(ge=0)
+    frequency_masks: int = Field(ge=0)
+    frequency_mask_bins: int = Field(ge=0, le=33)
+
+
+class Recipe(_Record):
+    """A training run, apart from the data and the seed. The files in configs/ explain each number."""
+
+    name: str
+    network: str
+    start: Start
+    steps: int = Field(ge=1)
+    batch_windows: int = Field(ge=1)
+    evaluations: int = Field(ge=1)
+    window_s: float = Field(gt=0)
+    warmup_s: float = Field(ge=0)
+    after_s: float = Field(ge=0)
+    learning_rate: float = Field(gt=0)
+    warmup_fraction: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    beta2: float = Field(gt=0, lt=1)
+    gradient_norm: float = Field(gt=0)
+    dropout: float = Field(ge=0, lt=1)
+    align: Align | None
+    augment: Augmentation
+
+    @field_validator("network")
+    @classmethod
+    def _known_network(cls, name: str) -> str:
+        known = ("streaming", "spatial_lstm", "tds", "tds_spatial")  # without torch; a test compares them
+        if name not in known:
+            raise ValueError(f"there is no network {name!r}; choose one of {', '.join(known)}")
+        return name
+
+
+def names() -> list[str]:
+    """The recipes that come with qwrist."""
+    files = resources.files(_PACKAGE).iterdir()
+    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+
+
+def path(name: str) -> Path:
+    """Where the recipe `name` of qwrist lies. Raises BadInput for an unknown name."""
+    if name not in names():
+        raise BadInput(
+            f"there is no recipe {name!r}; choose one of {', '.join(names())}, or name a .yaml file"
+        )
+    return Path(str(resources.files(_PACKAGE).joinpath(f"{name}.yaml")))
+
+
+def load(path_or_name: str | Path) -> Recipe:
+    """Read and validate a recipe: a name from `names()`, or a .yaml file. Raises BadInput."""
+    named = isinstance(path_or_name, str) and not path_or_name.endswith((".yaml", ".yml"))
+    file = path(str(path_or_name)) if named else Path(path_or_name)
+    try:
+        return Recipe.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {error.strerror}; see: qwrist configs ls") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise BadInput(
+            f"{file} is not a recipe: {where}: {first['msg']}; start from: qwrist configs cp"
+        ) from None
