@@ -10,7 +10,6 @@ from safetensors import torch as safetensors_torch
 
 from edge.errors import BadInput
 from edge.files import write_atomically
-from edge.manifest import ModelManifest, read_manifest
 from personalize.networks import Network, build
 
 FILE_NAME = "network.safetensors"
@@ -41,18 +40,6 @@ def load(path: Path) -> Network:
         raise BadInput(f"{path} does not hold the weights of a {name} network of this version; train anew")
     network.load_state_dict({key: tensor.to(expected[key].dtype) for key, tensor in tensors.items()})
     return network.eval()
-
-
-def load_model(folder: Path) -> tuple[Network, ModelManifest]:
-    """The network and manifest of a model's folder. Raises BadInput where they disagree."""
-    manifest = read_manifest(folder)
-    network = load(folder / FILE_NAME)
-    if network.name != manifest.network:
-        raise BadInput(
-            f"{folder} describes a {manifest.network} network and holds the weights of a {network.name}; "
-            "personalize again"
-        )
-    return network, manifest
 
 
 def parameter_count(network: torch.nn.Module) -> int:

@@ -56,10 +56,10 @@ class FramedSession:
     labels: Labels
 
     @classmethod
-    def of(cls, session: Session) -> FramedSession:
-        """Log-power frames of `session`."""
+    def of(cls, session: Session, name: str | None = None) -> FramedSession:
+        """Log-power frames of `session`, under its own name or another."""
         frames = log_power(session)
-        return cls(session.name, frames.values.astype(np.float16), frames.valid, labels_of(session))
+        return cls(name or session.name, frames.values.astype(np.float16), frames.valid, labels_of(session))
 
     @property
     def frames(self) -> Frames:

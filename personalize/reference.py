@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from edge.runtimes import State
 from edge.samples import Float32
@@ -31,14 +32,14 @@ class TorchRuntime:
         self.chunk_frames = deployed_chunk(network) if chunk_frames is None else chunk_frames
 
     def initial_state(self) -> State:
-        """The network's own, without the batch dimension's siblings: batch 1."""
-        return tuple(tensor.cpu().numpy() for tensor in self._network.initial_state(1))
+        """The network's own, without the batch dimension."""
+        return tuple(tensor[0].cpu().numpy() for tensor in self._network.initial_state(1))
 
     def run(self, frames: Float32, state: State) -> tuple[Float32, State]:
         """(T, W, E, F) frames -> (T', K) log-probabilities and the next state."""
         with torch.inference_mode():
-            log_probs, after = self._network(
-                torch.from_numpy(np.ascontiguousarray(frames))[None].to(self._device),
-                tuple(torch.from_numpy(array).to(self._device) for array in state),
-            )
-        return log_probs[0].cpu().numpy(), tuple(tensor.cpu().numpy() for tensor in after)
+            log_probs, after = self._network(self._batch(frames), tuple(self._batch(s) for s in state))
+        return log_probs[0].cpu().numpy(), tuple(tensor[0].cpu().numpy() for tensor in after)
+
+    def _batch(self, array: Float32) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array))[None].to(self._device)

@@ -32,6 +32,7 @@ class Network(nn.Module, ABC):
     stride: int
     label_delay: int = 0
     bidirectional: bool = False
+    state_names: tuple[str, ...] = ()  # of the tensors of `initial_state`, in order
 
     @abstractmethod
     def initial_state(self, batch: int) -> TensorState:

@@ -63,6 +63,7 @@ class Streaming(Network):
     lookahead = 0
     stride = STRIDE
     label_delay = LABEL_DELAY
+    state_names = ("past_1", "past_2", "h", "c")
 
     def __init__(self, dropout: float = 0.1) -> None:
         super().__init__()

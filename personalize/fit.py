@@ -1,0 +1,212 @@
+"""`personalize --user id`: from a person's recordings to their model, reported and, if better, put in use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from edge.errors import BadInput, NotEnoughData
+from edge.features import FRAME_RATE_HZ
+from edge.manifest import ModelManifest
+from edge.normalize import Prior, prior_from
+from edge.samples import Side
+from edge.scoring import Cer
+from edge.session import Session, read_session
+from edge.store import User
+from personalize import base
+from personalize.checkpoint import parameter_count
+from personalize.evaluate import evaluate
+from personalize.features import FramedSession
+from personalize.model import describe, load_model, save_model
+from personalize.networks import Network
+from personalize.recipe import Recipe, Start
+from personalize.reference import TorchRuntime
+from personalize.report import CerRecord, EvaluationRecord, FitReport, PartRecord, write_report
+from personalize.splits import Part, Role, split
+from personalize.train import Progress, Training, initial_network, train, validate
+
+_TEST_CHUNK = 1024  # frames at once where state is carried: chunk sizes change nothing but the speed
+
+
+class Personalized(NamedTuple):
+    """A model that was kept: what came of it, and where it is."""
+
+    report: FitReport
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """A person's recordings, each with its role; log power."""
+
+    sessions: tuple[FramedSession, ...]
+    parts: tuple[Part, ...]
+    test: Session
+    sides: frozenset[Side]
+    simulated: bool
+
+    def cut(self, role: Role, sessions: Sequence[FramedSession] | None = None) -> list[FramedSession]:
+        """The parts with `role`, from these sessions or from `sessions` made of them."""
+        by_name = {session.name: session for session in sessions or self.sessions}
+        return [part.of(by_name[part.name]) for part in self.parts if part.role == role]
+
+    def prepared(self, prior: Prior | None) -> list[FramedSession]:
+        """All but the test recording as a network's input. Normalised whole, as they were recorded."""
+        return [session.prepared(prior) for session in self.sessions[:-1]]
+
+
+def personalize_user(
+    user: User,
+    recipe: Recipe,
+    *,
+    start: Start | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Personalized:
+    """Train a model on the recordings of `user`, keep it in a new slot, and put it in use if it is better.
+
+    The last recording is the test: nothing is decided by it. Better is decided on the validation recording,
+    against the model in use. `start` overrides the recipe's. Raises NotEnoughData, BadInput, TrainingFailed;
+    then nothing was kept.
+    """
+    started_s = time.monotonic()
+    start = start or recipe.start
+    network = starting_network(user, recipe, start, seed)
+    recordings = gather(user)
+    prior = prior_from(s.frames for s in recordings.cut("train")) if _is_normalized(network) else None
+    manifest = describe(
+        network, user=user.id, simulated=recordings.simulated, sides=recordings.sides, prior=prior
+    )
+    before = None if start == "scratch" else _test(network, manifest, recordings.test)
+    prepared = recordings.prepared(prior)
+    training = train(
+        network,
+        recordings.cut("train", prepared),
+        recordings.cut("validation", prepared),
+        recipe,
+        seed=seed,
+        progress=progress,
+    )
+    current = _current_cer(user, recordings)
+    report = FitReport(
+        user=user.id,
+        network=network.name,
+        start=start,
+        recipe=recipe,
+        seed=seed,
+        simulated=recordings.simulated,
+        parts=tuple(_record(part, recordings) for part in recordings.parts),
+        parameters=parameter_count(network),
+        steps=recipe.steps,
+        best_step=training.best.step,
+        evaluations=_evaluations(training),
+        validation=CerRecord.of(training.best.cer),
+        current_validation=None if current is None else CerRecord.of(current),
+        test_before=None if before is None else CerRecord.of(before),
+        test=CerRecord.of(_test(network, manifest, recordings.test)),
+        promoted=current is None or training.best.cer.percent <= current.percent,
+        wall_time_s=round(time.monotonic() - started_s, 1),
+    )
+    return Personalized(report, _keep(user, network, manifest, report))
+
+
+def starting_network(user: User, recipe: Recipe, start: Start, seed: int) -> Network:
+    """The network to train. Raises BadInput where `start` has none of the recipe's kind."""
+    match start:
+        case "scratch":
+            return initial_network(recipe.network, seed)
+        case "base":
+            network = base.load()
+        case "current":
+            folder = user.current()
+            if folder is None:
+                raise BadInput(f"user {user.id} has no model yet to start from; start from base or scratch")
+            network, _ = load_model(folder)
+    if network.name != recipe.network:
+        raise BadInput(
+            f"the recipe trains a {recipe.network} network and {start} is a {network.name}; "
+            "start from scratch, or choose a recipe for it"
+        )
+    return network
+
+
+def gather(user: User) -> Recordings:
+    """Read all recordings of `user` and give each its role. Raises NotEnoughData, BadSession."""
+    framed: list[FramedSession] = []
+    sides: set[Side] = set()
+    simulated = False
+    session = None
+    for path in user.sessions():
+        session = read_session(path)
+        framed.append(FramedSession.of(session, name=path.stem))
+        sides |= set(session.sides)
+        simulated |= session.simulated
+    parts = split([s.name for s in framed], [len(s.values) for s in framed])
+    assert session is not None  # split refuses an empty list
+    recordings = Recordings(tuple(framed), tuple(parts), session, frozenset(sides), simulated)
+    _check_labels(recordings)
+    return recordings
+
+
+def _check_labels(recordings: Recordings) -> None:
+    for role in ("train", "validation", "test"):
+        if not any(part.labels.count for part in recordings.cut(role)):
+            names = ", ".join(part.name for part in recordings.parts if part.role == role)
+            raise NotEnoughData(
+                f"the recordings kept to {_PURPOSES[role]} ({names}) hold no key and no prompt; record more: "
+                "qwrist enroll"
+            )
+
+
+_PURPOSES = {"train": "train on", "validation": "choose the best epoch", "test": "test"}
+
+
+def _is_normalized(network: Network) -> bool:
+    return network.frame_input == "normalized"
+
+
+def _test(network: Network, manifest: ModelManifest, session: Session) -> Cer:
+    """The CER on a recording, from its samples on, by the front end that runs live."""
+    chunk = _TEST_CHUNK if manifest.state else manifest.chunk_frames
+    return evaluate(TorchRuntime(network), manifest.model_copy(update={"chunk_frames": chunk}), [session])
+
+
+def _current_cer(user: User, recordings: Recordings) -> Cer | None:
+    """The CER of the model in use on the validation recordings; None where there is none."""
+    folder = user.current()
+    if folder is None:
+        return None
+    network, manifest = load_model(folder)
+    prior = None if manifest.normalization is None else manifest.normalization.prior
+    return validate(network, recordings.cut("validation", recordings.prepared(prior)))
+
+
+def _record(part: Part, recordings: Recordings) -> PartRecord:
+    session = next(s for s in recordings.sessions if s.name == part.name)
+    return PartRecord(
+        session=part.name,
+        role=part.role,
+        start_s=part.start / FRAME_RATE_HZ,
+        minutes=part.minutes,
+        labels=part.of(session).labels.count,
+    )
+
+
+def _evaluations(training: Training) -> tuple[EvaluationRecord, ...]:
+    return tuple(
+        EvaluationRecord(step=e.step, loss=e.loss, validation_cer_percent=e.cer.percent)
+        for e in training.evaluations
+    )
+
+
+def _keep(user: User, network: Network, manifest: ModelManifest, report: FitReport) -> Path:
+    with user.new_slot() as folder:
+        save_model(folder, network, manifest)
+        write_report(folder, report)
+    number = user.slots()[-1]
+    if report.promoted:
+        user.promote(number)
+    return user.slot(number)

@@ -1,0 +1,58 @@
+"""A trained network with its manifest: the folder that personalisation writes and export reads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edge.errors import BadInput
+from edge.manifest import ModelManifest, Normalization, TensorSpec, read_manifest, write_manifest
+from edge.normalize import Prior
+from edge.samples import SIDES, Side
+from personalize import checkpoint
+from personalize.networks import Network
+from personalize.reference import deployed_chunk
+
+
+def describe(
+    network: Network, *, user: str, simulated: bool, sides: Collection[Side], prior: Prior | None
+) -> ModelManifest:
+    """The manifest of `network`; `prior` is what its frames are normalised from, None for log power."""
+    state = network.initial_state(1)
+    return ModelManifest(
+        user=user,
+        network=network.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        simulated=simulated,
+        sides=tuple(side for side in SIDES if side in sides),
+        normalization=None if prior is None else Normalization.of(prior),
+        chunk_frames=deployed_chunk(network),
+        stride=network.stride,
+        left_context=network.left_context,
+        lookahead=network.lookahead,
+        label_delay_frames=network.label_delay,
+        whole_window=network.bidirectional,
+        state=tuple(
+            TensorSpec(name=name, shape=tuple(tensor.shape[1:]))
+            for name, tensor in zip(network.state_names, state, strict=True)
+        ),
+    )
+
+
+def save_model(folder: Path, network: Network, manifest: ModelManifest) -> None:
+    """Write the weights and model.json into `folder`."""
+    checkpoint.save(folder / checkpoint.FILE_NAME, network)
+    write_manifest(folder, manifest)
+
+
+def load_model(folder: Path) -> tuple[Network, ModelManifest]:
+    """The network and manifest of a model's folder. Raises BadInput where they disagree."""
+    manifest = read_manifest(folder)
+    network = checkpoint.load(folder / checkpoint.FILE_NAME)
+    if network.name != manifest.network:
+        raise BadInput(
+            f"{folder} describes a {manifest.network} network and holds the weights of a {network.name}; "
+            "personalize again"
+        )
+    return network, manifest

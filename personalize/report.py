@@ -1,0 +1,97 @@
+"""report.json: what a personalisation was made of and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edge.errors import BadInput
+from edge.files import write_atomically
+from edge.scoring import Cer
+from personalize.recipe import Recipe, Start
+from personalize.splits import Role
+
+FILE_NAME = "report.json"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CerRecord(_Record):
+    """A character error rate with its parts."""
+
+    percent: float
+    insertions: int
+    deletions: int
+    substitutions: int
+    length: int
+
+    @classmethod
+    def of(cls, cer: Cer) -> Self:
+        """From the counts."""
+        return cls(percent=round(cer.percent, 3), **cer._asdict())
+
+
+class PartRecord(_Record):
+    """A stretch of a recording and what it was used for."""
+
+    session: str
+    role: Role
+    start_s: float
+    minutes: float
+    labels: int
+
+
+class EvaluationRecord(_Record):
+    """The validation figure at a step."""
+
+    step: int
+    loss: float
+    validation_cer_percent: float
+
+
+class FitReport(_Record):
+    """One run of `personalize`. The test recording was read once, after everything was decided."""
+
+    user: str
+    network: str
+    start: Start
+    recipe: Recipe
+    seed: int
+    simulated: bool  # made from simulated recordings: no figure here is a person's
+    parts: tuple[PartRecord, ...]
+    parameters: int
+    steps: int
+    best_step: int
+    evaluations: tuple[EvaluationRecord, ...]
+    validation: CerRecord
+    current_validation: CerRecord | None  # the model in use before, if any, on the same recording
+    test_before: CerRecord | None  # the network it started from; None from scratch
+    test: CerRecord
+    promoted: bool  # to the model in use: not worse on the validation recording than the one before
+    wall_time_s: float
+
+    def minutes(self, role: Role) -> float:
+        """How many minutes of recordings had `role`."""
+        return sum(part.minutes for part in self.parts if part.role == role)
+
+
+def write_report(folder: Path, report: FitReport) -> None:
+    """Write report.json into `folder`."""
+    write_atomically(folder / FILE_NAME, report.model_dump_json(indent=1).encode())
+
+
+def read_report(folder: Path) -> FitReport:
+    """Read report.json of a model's folder. Raises BadInput where it is missing or damaged."""
+    path = folder / FILE_NAME
+    try:
+        return FitReport.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise BadInput(f"{folder} holds no {FILE_NAME}; name a folder that personalize wrote") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BadInput(f"{path} is not a personalisation's report: {where}: {first['msg']}") from None
