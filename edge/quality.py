@@ -1,0 +1,269 @@
+"""Whether a recording is worth training on: each finding with its figure, its meaning and what to do.
+
+Thresholds carry their reasons; those in microvolts are not applied to files of unstated unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from edge.charset import CHARSET
+from edge.edits import text_of
+from edge.highpass import CUTOFF_HZ
+from edge.samples import ELECTRODES, RATE_HZ, SIDES, Bool, Float32, Float64, Side
+from edge.scoring import score
+from edge.session import ENTER_MARK, Session
+
+_SEGMENT: Final = 2000  # samples: 1 Hz a bin, so that 50 and 60 Hz and their harmonics fall on bins
+_SEGMENTS: Final = 120  # at most, spread over the recording: two minutes settle a power spectrum
+_TOP_HZ: Final = 850.0  # surface EMG has next to nothing above it
+
+FLAT_UV: Final = 0.2  # rms in band; a band's own noise is about 2.5 uV, so less means no electrode
+LOUD_UV: Final = 500.0  # rms in band; hard contractions stay below it, a loose electrode does not
+MAINS_WARN: Final = 0.3  # share of the in-band power at the mains frequency and its harmonics
+MAINS_FAIL: Final = 0.8
+CLIPPED: Final = 1e-3  # share of samples at the electrode's own extreme: a real signal is there once or twice
+# Halving 32 electrodes cost emg2qwerty students 3 points of CER, dropping a quarter nothing.
+FEWEST_ELECTRODES: Final = 8
+LOSS_WARN: Final = 0.01
+LOSS_FAIL: Final = 0.05
+GAP_S: Final = 0.1  # about one key
+DISAGREE_WARN: Final = 5.0  # percent; over 18 real sessions the typed text was 0.05-1.55 % off the prompts
+DISAGREE_FAIL: Final = 50.0
+SHORT_S: Final = 60.0
+FEWEST_KEYS: Final = 20
+
+
+class Severity(IntEnum):
+    """How bad; comparable."""
+
+    OK = 0
+    WARN = 1
+    FAIL = 2
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One finding. `electrode` and `side` are None where it concerns the whole recording."""
+
+    check: str
+    severity: Severity
+    figure: str  # what was measured, with its unit
+    meaning: str
+    advice: str
+    side: Side | None = None
+    electrode: int | None = None
+
+
+def check(session: Session) -> tuple[Verdict, ...]:
+    """All findings; a check that found nothing gives one verdict OK."""
+    spectra = _spectra(session)
+    checks = {
+        "electrodes": _electrodes(session, spectra),
+        "loss": _loss(session),
+        "truth": _truth(session),
+        "length": _length(session),
+    }
+    found: list[Verdict] = []
+    for name, verdicts in checks.items():
+        found += list(verdicts) or [Verdict(name, Severity.OK, "", "nothing to object to", "")]
+    return tuple(found)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Severity:
+    """The gravest of them."""
+    return max((verdict.severity for verdict in verdicts), default=Severity.OK)
+
+
+class _Spectrum(NamedTuple):
+    """One band's electrodes, over the segments in which no sample is missing."""
+
+    power: Float64  # (E, F) at 1 Hz a bin; its sum over F is the mean square
+    clipped: Float64  # (E,) share of samples
+
+
+def _spectra(session: Session) -> dict[Side, _Spectrum]:
+    spectra = {}
+    for side in session.sides:
+        wrist = SIDES.index(side)
+        segments = _whole_segments(session.emg_uv[:, wrist], session.valid[:, wrist])
+        if len(segments):
+            spectra[side] = _Spectrum(_power(segments), _clipped(segments))
+    return spectra
+
+
+def _whole_segments(emg_uv: Float32, valid: Bool) -> Float32:
+    """(N, 2000, E): at most 120 seconds without a missing sample."""
+    count = len(valid) // _SEGMENT
+    whole = np.flatnonzero(valid[: count * _SEGMENT].reshape(count, _SEGMENT).all(1))
+    chosen = whole[np.linspace(0, len(whole) - 1, min(len(whole), _SEGMENTS)).astype(int)]
+    segments: Float32 = emg_uv[: count * _SEGMENT].reshape(count, _SEGMENT, ELECTRODES)[chosen]
+    return segments
+
+
+def _power(segments: Float32) -> Float64:
+    window = np.hanning(_SEGMENT + 1)[:-1]
+    scale = 2.0 / (_SEGMENT * np.sum(window**2))  # one-sided: bins add up to the mean square
+    power = np.zeros((ELECTRODES, _SEGMENT // 2 + 1))
+    for segment in segments:
+        centred = segment.astype(np.float64) - segment.mean(0, dtype=np.float64)
+        power += np.abs(np.fft.rfft(centred * window[:, None], axis=0)).T ** 2
+    return power * scale / len(segments)
+
+
+def _clipped(segments: Float32) -> Float64:
+    samples = segments.reshape(-1, ELECTRODES)
+    at_extreme = (samples == samples.max(0)) | (samples == samples.min(0))
+    share: Float64 = at_extreme.mean(0) - 2 / len(samples)  # the maximum and the minimum themselves
+    return share
+
+
+def _electrodes(session: Session, spectra: dict[Side, _Spectrum]) -> Iterator[Verdict]:
+    for side, spectrum in spectra.items():
+        bad = 0
+        for electrode in range(ELECTRODES):
+            verdicts = list(_electrode(session, side, electrode, spectrum))
+            bad += bool(verdicts)
+            yield from verdicts
+        if ELECTRODES - bad < FEWEST_ELECTRODES:
+            yield Verdict(
+                "electrodes",
+                Severity.FAIL,
+                f"{ELECTRODES - bad} of {ELECTRODES} electrodes are usable",
+                f"the {side} band hears too little of the muscles",
+                "tighten the band, wipe electrodes and skin with water, and record again",
+                side,
+            )
+
+
+def _electrode(session: Session, side: Side, electrode: int, spectrum: _Spectrum) -> Iterator[Verdict]:
+    hz = np.arange(_SEGMENT // 2 + 1)
+    in_band = (hz >= CUTOFF_HZ) & (hz <= _TOP_HZ)
+    power = spectrum.power[electrode]
+    rms_uv = float(np.sqrt(power[in_band].sum()))
+    flat = rms_uv < FLAT_UV if session.calibrated else rms_uv == 0.0
+    if flat:
+        yield Verdict(
+            "flat",
+            Severity.WARN,
+            f"{rms_uv:.3g} uV rms",
+            "no signal: the electrode is not connected",
+            "seat the band; if it stays flat, the electrode or its wire is broken",
+            side,
+            electrode,
+        )
+        return
+    if session.calibrated and rms_uv > LOUD_UV:
+        yield Verdict(
+            "loud",
+            Severity.WARN,
+            f"{rms_uv:.0f} uV rms",
+            "far above muscle: the electrode is loose or is rubbed",
+            "tighten the band, keep sleeve and watch away from it",
+            side,
+            electrode,
+        )
+    if spectrum.clipped[electrode] > CLIPPED:
+        yield Verdict(
+            "clipping",
+            Severity.WARN,
+            f"{100 * spectrum.clipped[electrode]:.1f} % of samples at the limit",
+            "the amplifier is driven to its limit, the signal beyond it is lost",
+            "moisten the skin under the electrode, or lower the band's gain",
+            side,
+            electrode,
+        )
+    share = _mains_share(power, in_band)
+    if share > MAINS_WARN:
+        yield Verdict(
+            "mains",
+            Severity.FAIL if share > MAINS_FAIL else Severity.WARN,
+            f"{100 * share:.0f} % of the power at the mains frequency",
+            "poor contact picks up the building's wiring",
+            "moisten the skin, unplug the computer's charger, move away from cables",
+            side,
+            electrode,
+        )
+
+
+def _mains_share(power: Float64, in_band: Bool) -> float:
+    shares = []
+    for mains_hz in (50, 60):
+        lines = np.zeros_like(in_band)
+        for line_hz in range(mains_hz, int(_TOP_HZ), mains_hz):
+            lines[line_hz - 1 : line_hz + 2] = True  # a Hann window spreads a line over three bins
+        shares.append(float(power[lines & in_band].sum() / power[in_band].sum()))
+    return max(shares)
+
+
+def _loss(session: Session) -> Iterator[Verdict]:
+    for side in session.sides:
+        valid = session.valid[:, SIDES.index(side)]
+        lost = 1.0 - float(valid.mean())
+        if lost > LOSS_WARN:
+            yield Verdict(
+                "loss",
+                Severity.FAIL if lost > LOSS_FAIL else Severity.WARN,
+                f"{100 * lost:.1f} % of the samples are missing",
+                f"the link to the {side} band does not keep up",
+                "bring the band closer, close other Bluetooth devices; run: qwrist doctor",
+                side,
+            )
+        gap_s = _longest_run(~valid) / RATE_HZ
+        if gap_s > GAP_S:
+            yield Verdict(
+                "gap",
+                Severity.WARN,
+                f"the longest gap is {gap_s:.2f} s",
+                f"keys pressed then have no signal of the {side} band",
+                "bring the band closer; if it happens often, record again",
+                side,
+            )
+
+
+def _longest_run(flags: Bool) -> int:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
+    return int(np.max(edges[1::2] - edges[::2], initial=0))
+
+
+def _truth(session: Session) -> Iterator[Verdict]:
+    if not session.on_keyboard or not session.prompts or not session.keys:
+        return
+    prompted = "".join(prompt.text.replace(ENTER_MARK, "\n") for prompt in session.prompts)
+    start_s, end_s = session.prompts[0].start_s, session.prompts[-1].end_s
+    during = [press.key for press in session.keys if start_s <= press.press_s <= end_s]
+    typed = text_of(CHARSET.labels(during))
+    difference = score(prompted, typed)
+    if difference.length and difference.percent > DISAGREE_WARN:
+        yield Verdict(
+            "truth",
+            Severity.FAIL if difference.percent > DISAGREE_FAIL else Severity.WARN,
+            f"{difference.percent:.0f} % of the typed text differs from the prompts",
+            "the logged keys may not be the ones that were pressed: another window, or another layout",
+            "keep the recording window in front and set a US layout, then record again",
+        )
+
+
+def _length(session: Session) -> Iterator[Verdict]:
+    keys = len(session.labels) if session.on_keyboard else sum(len(p.text) for p in session.prompts)
+    if keys < FEWEST_KEYS:
+        yield Verdict(
+            "length",
+            Severity.FAIL,
+            f"{keys} keys",
+            "there is next to nothing to learn from",
+            "record again, and type at least a few prompts",
+        )
+    if session.duration_s < SHORT_S:
+        yield Verdict(
+            "length",
+            Severity.WARN,
+            f"{session.duration_s:.0f} s",
+            "short recordings cost more in set-up than they teach",
+            "record for some minutes at a time",
+        )
