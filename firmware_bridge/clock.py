@@ -1,0 +1,85 @@
+"""From a band's sample index to this machine's clock.
+
+A packet arrives late by the radio's delay, never early, so the minimum over a second of (arrival - index /
+rate) is nearly free of jitter. A line through the last minute's minima follows the band's crystal. What
+remains is the shortest delay of the link: a constant, the same for both bands of one machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from edge.samples import RATE_HZ
+
+_MAX_SKEW: Final = 200e-6  # two crystals of +-100 ppm
+_SKEW_NEEDS_S: Final = 20.0  # below it, 1 ms of jitter would read as more than 50 ppm
+
+
+class Minimum(NamedTuple):
+    """The least delayed packet of a second."""
+
+    device_s: float  # index / rate
+    offset_s: float  # arrival - device_s
+
+
+class Line(NamedTuple):
+    """Host seconds = device seconds * (1 + skew) + offset."""
+
+    offset_s: float
+    skew: float
+
+
+class ClockState(NamedTuple):
+    """The last minute's minima, the second that is still open, and the line through them."""
+
+    minima: tuple[Minimum, ...] = ()
+    current: Minimum | None = None
+    second: int = 0  # which device second `current` belongs to
+    line: Line = Line(0.0, 0.0)
+
+    @property
+    def settled(self) -> bool:
+        """Whether a whole second has been seen."""
+        return bool(self.minima)
+
+
+@dataclass(frozen=True)
+class BandClock:
+    """The fit; `step` is pure."""
+
+    rate_hz: float = RATE_HZ
+    window: int = 60  # minima, one a second: crystals drift with temperature over minutes
+
+    def step(self, state: ClockState, index: int, arrival_s: float) -> ClockState:
+        """Take the arrival of the packet whose last sample is `index` - 1."""
+        device_s = index / self.rate_hz
+        seen = Minimum(device_s, arrival_s - device_s)
+        second = int(device_s)
+        if state.current is None:
+            return state._replace(current=seen, second=second, line=Line(seen.offset_s, 0.0))
+        if second == state.second:
+            if seen.offset_s >= state.current.offset_s:
+                return state
+            line = state.line if state.minima else Line(seen.offset_s, 0.0)
+            return state._replace(current=seen, line=line)
+        minima = (*state.minima, state.current)[-self.window :]
+        return ClockState(minima, seen, second, _fit(minima))
+
+    def host_s(self, state: ClockState, index: float) -> float:
+        """When sample `index` was taken, in host seconds, later by the link's shortest delay."""
+        device_s = index / self.rate_hz
+        return device_s + (state.line.offset_s + state.line.skew * device_s)
+
+
+def _fit(minima: tuple[Minimum, ...]) -> Line:
+    """Theil-Sen: the median slope of all pairs, then the median intercept. A stalled second moves neither."""
+    device_s, offset_s = np.array(minima).T
+    skew = 0.0
+    if device_s[-1] - device_s[0] >= _SKEW_NEEDS_S:
+        i, j = np.triu_indices(len(minima), 1)
+        slope = float(np.median((offset_s[j] - offset_s[i]) / (device_s[j] - device_s[i])))
+        skew = float(np.clip(slope, -_MAX_SKEW, _MAX_SKEW))
+    return Line(float(np.median(offset_s - skew * device_s)), skew)

@@ -1,0 +1,232 @@
+"""One band's connection: from an advertisement to a queue of packets."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple, TypeVar
+
+from bleak import BleakClient
+from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.exc import BleakError
+
+from edge.errors import SourceLost
+from edge.samples import RATE_HZ
+from firmware_bridge.backends import Backend
+from firmware_bridge.errors import BandRefused
+from firmware_bridge.gatt import (
+    BATTERY_LEVEL,
+    CONTROL,
+    STATUS,
+    STREAM,
+    Config,
+    Operation,
+    Start,
+    Status,
+    Stop,
+    decode_status,
+    encode_operation,
+)
+from firmware_bridge.packet import (
+    NOTIFICATION_OVERHEAD_BYTES,
+    PROTOCOL_VERSION,
+    Codec,
+    minimum_mtu,
+    samples_per_packet,
+)
+from firmware_bridge.scan import FoundBand
+
+Clock = Callable[[], float]
+
+_CONNECT_TIMEOUT_S: Final = 20.0  # BlueZ takes up to 10 s where the air is busy
+_GATT_TIMEOUT_S: Final = 5.0  # ATT itself gives up after 30 s, and the link is dead then
+_CLOSE_TIMEOUT_S: Final = 2.0
+_MTU_POLLS: Final = 20  # every 0.1 s: Windows reports 23 for up to 2 s after connecting
+QUEUE_PACKETS: Final = 1024  # 10 s at 517 bytes: longer than any pause that a live reader survives
+
+_T = TypeVar("_T")
+
+
+class LinkState(enum.Enum):
+    """Where a link stands."""
+
+    IDLE = enum.auto()
+    CONNECTING = enum.auto()
+    READY = enum.auto()
+    STREAMING = enum.auto()
+    LOST = enum.auto()
+    CLOSED = enum.auto()
+
+
+CONNECTED: Final = frozenset({LinkState.READY, LinkState.STREAMING})
+OURS: Final = frozenset({LinkState.IDLE, LinkState.CLOSED})  # a disconnection then is no loss
+
+
+class Arrival(NamedTuple):
+    """A notification as it came."""
+
+    data: bytes
+    at_s: float  # host seconds
+
+
+class BandLink:
+    """One connection to one band; a new connection is a new BandLink.
+
+    The notification callback only stamps and queues. Whoever reads calls `take` when `wake` was called.
+    """
+
+    def __init__(
+        self,
+        band: FoundBand,
+        *,
+        clock: Clock,
+        codec: Codec,
+        wake: Callable[[], None],
+        backend: Backend | None = None,
+    ) -> None:
+        self.band = band
+        self.codec = codec
+        self.state = LinkState.IDLE
+        self.status: Status | None = None
+        self.battery_percent: int | None = None
+        self.queue_overflows = 0
+        self._clock = clock
+        self._wake = wake
+        self._backend = backend
+        self._queue: deque[Arrival] = deque()
+        self._client = BleakClient(
+            band.device, disconnected_callback=self._on_disconnected, backend=backend and backend.client
+        )
+
+    @property
+    def mtu(self) -> int:
+        """The negotiated ATT MTU, 0 before it is known."""
+        return 0 if self.status is None else self.status.mtu
+
+    async def open(self) -> None:
+        """Connect, read what the band is, subscribe, configure. Raises SourceLost, BandRefused."""
+        self.state = LinkState.CONNECTING
+        await self._do("connecting", self._client.connect(), _CONNECT_TIMEOUT_S)
+        await self._settle_mtu()
+        await self._refresh()
+        self._check(self.status)
+        # Before START, or the first packets find nobody listening.
+        await self._do("subscribing", self._client.start_notify(STREAM, self._on_notification))
+        await self._operate(Config(self.codec, RATE_HZ))
+        self.state = LinkState.READY
+
+    async def start(self) -> None:
+        """Stream. Raises SourceLost."""
+        self.state = LinkState.STREAMING
+        await self._operate(Start())
+
+    async def stop(self) -> None:
+        """Stop streaming, where it streams, and note what the band says of its stream."""
+        if self.state is LinkState.STREAMING:
+            await self._operate(Stop())
+            self.state = LinkState.READY
+            await self._refresh()
+
+    async def close(self) -> None:
+        """Disconnect; never raises, and leaves no connection behind."""
+        self.state = LinkState.CLOSED
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await self._client.disconnect()
+        except (BleakError, OSError, TimeoutError):
+            pass  # it is gone already, which is what was wanted
+
+    def take(self) -> list[Arrival]:
+        """What has arrived since the last call."""
+        taken = list(self._queue)
+        self._queue.clear()
+        return taken
+
+    def backlog(self) -> int:
+        """How many notifications wait to be taken."""
+        return len(self._queue)
+
+    def _on_notification(self, _: BleakGATTCharacteristic, data: bytearray) -> None:
+        if len(self._queue) >= QUEUE_PACKETS:
+            self.queue_overflows += 1  # and a gap in the sequence: declared, not hidden
+        else:
+            self._queue.append(Arrival(bytes(data), self._clock()))
+        self._wake()
+
+    def _on_disconnected(self, _: BleakClient) -> None:
+        if self.state not in OURS:
+            self.state = LinkState.LOST
+            self._wake()
+
+    async def _settle_mtu(self) -> None:
+        stream = self._client.services.get_characteristic(STREAM)
+        if stream is None:
+            raise BandRefused(f"{self._name} has no sample stream; update the band's firmware")
+        for _ in range(_MTU_POLLS):
+            if stream.max_write_without_response_size + NOTIFICATION_OVERHEAD_BYTES >= minimum_mtu(
+                self.codec
+            ):
+                return
+            await asyncio.sleep(0.1)
+
+    async def _refresh(self) -> None:
+        self.status = decode_status(bytes(await self._do("reading", self._client.read_gatt_char(STATUS))))
+        battery = await self._do("reading", self._client.read_gatt_char(BATTERY_LEVEL))
+        self.battery_percent = battery[0] if battery else None
+
+    def _check(self, status: Status | None) -> None:
+        if status is None:
+            return
+        if status.version != PROTOCOL_VERSION:
+            raise BandRefused(
+                f"{self._name} speaks protocol {status.version}, this version of qwrist speaks "
+                f"{PROTOCOL_VERSION}; update the older one"
+            )
+        if status.side != self.band.side:
+            raise BandRefused(f"{self._name} says that it is a {status.side} band; set its side, or reset it")
+        if status.rate_hz != RATE_HZ:
+            raise BandRefused(f"{self._name} samples at {status.rate_hz} Hz; {RATE_HZ} is needed")
+        if samples_per_packet(self.codec, status.mtu) == 0:
+            raise BandRefused(
+                f"{self._name} agreed to an MTU of {status.mtu} bytes; one sample needs "
+                f"{minimum_mtu(self.codec)}; update the band's firmware or this machine's Bluetooth driver"
+            )
+
+    async def _operate(self, operation: Operation) -> None:
+        what = f"{type(operation).__name__.upper()}"
+        value = encode_operation(operation)
+        await self._do(what, self._client.write_gatt_char(CONTROL, value, response=True))
+
+    async def _do(self, what: str, action: Awaitable[_T], timeout_s: float = _GATT_TIMEOUT_S) -> _T:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await action
+        except TimeoutError:
+            self.state = LinkState.LOST
+            raise SourceLost(
+                f"{self._name} did not answer within {timeout_s:.0f} s ({what}); bring it near and try again"
+            ) from None
+        except (BleakError, OSError) as error:
+            self.state = LinkState.LOST
+            raise SourceLost(f"{self._name} failed at {what}: {error}; connect to it again") from error
+
+    @property
+    def _name(self) -> str:
+        return f"the {self.band.side} band ({self.band.address})"
+
+
+@asynccontextmanager
+async def open_link(link: BandLink, backend: Backend | None) -> AsyncIterator[BandLink]:
+    """The link, open within the context, its connection ended after it."""
+    if backend is not None:
+        backend.backlogs.append(link.backlog)
+    try:
+        await link.open()
+        yield link
+    finally:
+        if backend is not None:
+            backend.backlogs.remove(link.backlog)
+        await link.close()

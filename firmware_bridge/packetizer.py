@@ -1,0 +1,83 @@
+"""What a band does with samples: fill packets. The reference for firmware, and the virtual band's own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from edge.samples import ELECTRODES, Bool, Float32
+from firmware_bridge.packet import Codec, Counts, Flags, Packet, quantize
+
+_NONE: Final = np.zeros((0, ELECTRODES), np.int16)
+_NONE.setflags(write=False)
+
+
+class PacketizerState(NamedTuple):
+    """Samples that do not fill a packet yet, and what comes next."""
+
+    counts: Counts = _NONE  # (n, E)
+    next_index: int = 0  # of the sample after `counts`
+    next_sequence: int = 0
+
+
+@dataclass(frozen=True)
+class Packetizer:
+    """Fills packets of `samples` samples; `step` is pure. Missing samples are not sent: the index jumps."""
+
+    codec: Codec
+    samples: int
+    boot: int = 0
+
+    def step(
+        self, state: PacketizerState, emg_uv: Float32, valid: Bool
+    ) -> tuple[PacketizerState, list[Packet]]:
+        """Take (T, E) microvolts and (T,) validity; give the packets that are complete."""
+        counts = quantize(emg_uv, self.codec)
+        packets: list[Packet] = []
+        for start, stop in _runs(valid):
+            if valid[start]:
+                state, full = self._fill(state, counts[start:stop])
+            else:
+                state, full = self._flush(state)
+                state = state._replace(next_index=state.next_index + stop - start)
+            packets += full
+        return state, packets
+
+    def end(self, state: PacketizerState) -> list[Packet]:
+        """The last samples, and the packet that says that there are no more."""
+        state, packets = self._flush(state)
+        return [
+            *packets,
+            Packet(self.codec, Flags.END, state.next_sequence, state.next_index, self.boot, _NONE),
+        ]
+
+    def _fill(self, state: PacketizerState, counts: Counts) -> tuple[PacketizerState, list[Packet]]:
+        index = state.next_index - len(state.counts)
+        counts = np.concatenate([state.counts, counts])
+        full = len(counts) // self.samples * self.samples
+        packets = [
+            self._packet(state.next_sequence + i, index + start, counts[start : start + self.samples])
+            for i, start in enumerate(range(0, full, self.samples))
+        ]
+        return PacketizerState(
+            counts[full:], index + len(counts), state.next_sequence + len(packets)
+        ), packets
+
+    def _flush(self, state: PacketizerState) -> tuple[PacketizerState, list[Packet]]:
+        if len(state.counts) == 0:
+            return state, []
+        packet = self._packet(state.next_sequence, state.next_index - len(state.counts), state.counts)
+        return PacketizerState(_NONE, state.next_index, state.next_sequence + 1), [packet]
+
+    def _packet(self, sequence: int, first_index: int, counts: Counts) -> Packet:
+        return Packet(self.codec, Flags.NONE, sequence, first_index, self.boot, counts)
+
+
+def _runs(valid: Bool) -> Iterator[tuple[int, int]]:
+    """The stretches of equal validity, as (start, stop)."""
+    edges = [0, *(np.flatnonzero(np.diff(valid)) + 1).tolist(), len(valid)]
+    return ((start, stop) for start, stop in itertools.pairwise(edges) if stop > start)

@@ -1,0 +1,84 @@
+"""Which bands are on the air."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from bleak import BleakScanner
+from bleak.backends.device import BLEDevice
+from bleak.exc import BleakError
+
+from edge.samples import Side
+from firmware_bridge.advice import advise
+from firmware_bridge.backends import Backend
+from firmware_bridge.errors import BandNotFound, BluetoothUnavailable
+from firmware_bridge.gatt import BAND_SERVICE, parse_name
+from firmware_bridge.packet import PROTOCOL_VERSION
+
+
+class FoundBand(NamedTuple):
+    """A band that advertises."""
+
+    side: Side
+    address: str  # a UUID on macOS
+    name: str
+    version: int
+    rssi_dbm: int
+    device: BLEDevice
+
+
+async def scan(duration_s: float = 3.0, backend: Backend | None = None) -> list[FoundBand]:
+    """All bands that are heard in `duration_s`, left first. Raises BluetoothUnavailable."""
+    found = await _listen(duration_s, backend, until_sides=())
+    return sorted(found, key=lambda band: (band.side, band.address))
+
+
+async def find(
+    sides: Sequence[Side], timeout_s: float = 10.0, backend: Backend | None = None
+) -> list[FoundBand]:
+    """One band for each side, in the order of `sides`.
+
+    Raises BandNotFound where one is missing or two answer for a side, BluetoothUnavailable.
+    """
+    found = await _listen(timeout_s, backend, until_sides=sides)
+    return [_only(side, [band for band in found if band.side == side], timeout_s) for side in sides]
+
+
+async def _listen(duration_s: float, backend: Backend | None, until_sides: Iterable[Side]) -> list[FoundBand]:
+    found: dict[str, FoundBand] = {}
+    wanted = set(until_sides)
+    try:
+        scanner = BleakScanner(service_uuids=[BAND_SERVICE], backend=backend and backend.scanner)
+        async with asyncio.timeout(duration_s), scanner:
+            async for device, data in scanner.advertisement_data():
+                name = data.local_name or device.name
+                if (band := parse_name(name)) is not None and name is not None:
+                    found[device.address] = FoundBand(
+                        band.side, device.address, name, band.version, data.rssi, device
+                    )
+                if wanted and wanted <= {band.side for band in found.values()}:
+                    break
+    except TimeoutError:
+        pass  # the time to listen is over
+    except (BleakError, OSError) as error:
+        raise BluetoothUnavailable(f"Bluetooth cannot scan ({error}); {advise(error)}") from error
+    return list(found.values())
+
+
+def _only(side: Side, bands: Sequence[FoundBand], timeout_s: float) -> FoundBand:
+    if not bands:
+        raise BandNotFound(
+            f"no {side} band was heard in {timeout_s:.0f} s; switch it on, bring it near, and check "
+            "that nothing else is connected to it"
+        )
+    if len(bands) > 1:
+        addresses = " and ".join(band.address for band in bands)
+        raise BandNotFound(f"{len(bands)} {side} bands are on the air ({addresses}); switch one off")
+    if bands[0].version != PROTOCOL_VERSION:
+        raise BandNotFound(
+            f"the {side} band speaks protocol {bands[0].version}, this version of qwrist speaks "
+            f"{PROTOCOL_VERSION}; update the older one"
+        )
+    return bands[0]
