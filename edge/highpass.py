@@ -73,8 +73,8 @@ class HighPass:
         """Filter (T, W, E) microvolts; any T, zero included."""
         out = np.empty(emg_uv.shape, np.float32)
         s = state.s.reshape(2, -1)  # (2, W*E)
-        x = emg_uv.reshape(len(emg_uv), -1).astype(np.float64)  # (T, W*E)
-        flat = out.reshape(len(emg_uv), -1)
+        x = emg_uv.reshape(len(emg_uv), s.shape[1]).astype(np.float64)  # (T, W*E)
+        flat = out.reshape(x.shape)
         for start in range(0, len(x), _BLOCK):
             block = x[start : start + _BLOCK]
             n = len(block)
