@@ -158,7 +158,7 @@ def _check_clock(time_s: Float64) -> None:
         return
     median_s = float(np.median(steps))
     if abs(median_s * RATE_HZ - 1.0) > _RATE_TOLERANCE:
-        found = f"{1.0 / median_s:.1f} Hz" if median_s > 0 else "no progress from sample to sample"
+        found = f"{1.0 / median_s:.0f} Hz" if median_s > 0 else "no progress from sample to sample"
         raise BadSession(f"the median time step says {found}, expected {RATE_HZ} Hz; resample the recording")
 
 

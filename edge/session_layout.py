@@ -130,7 +130,12 @@ def write(path: Path, content: Content) -> None:
     with h5py.File(path, "w") as file:
         group = file.create_group(GROUP)
         table = group.create_dataset(
-            TABLE, (len(content.time_s),), _RECORD, chunks=(_CHUNK,), shuffle=True, compression=1
+            TABLE,
+            (len(content.time_s),),
+            _RECORD,
+            chunks=(min(_CHUNK, len(content.time_s)),),
+            shuffle=True,
+            compression=1,
         )
         for start in range(0, len(content.time_s), _SLICE):
             table[start : start + _SLICE] = _records(content, slice(start, start + _SLICE))
