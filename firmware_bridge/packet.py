@@ -83,7 +83,8 @@ def quantize(emg_uv: Float32, codec: Codec) -> Counts:
     if not np.isfinite(emg_uv).all():
         raise BadInput("a sample to be sent is not a finite number; mark it missing instead")
     top = 1 << (codec.bits - 1)
-    return np.clip(np.rint(emg_uv / codec.gain_uv_per_lsb), -top, top - 1).astype(np.int16)
+    counts: Counts = np.clip(np.rint(emg_uv / codec.gain_uv_per_lsb), -top, top - 1).astype(np.int16)
+    return counts
 
 
 def dequantize(counts: Counts, codec: Codec) -> Float32:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final, NamedTuple
 
@@ -49,7 +49,6 @@ class _Lane:
         self.wrist = SIDES.index(link.band.side)
         self.stream = StreamState()
         self.refused = 0
-        self.heard_s = 0.0
 
 
 class BandPair:
@@ -67,7 +66,7 @@ class BandPair:
         self._state: AlignState = self._aligner.initial_state()
         self._begun = False
 
-    async def chunks(self) -> AsyncIterator[SampleChunk]:
+    async def chunks(self) -> AsyncGenerator[SampleChunk, None]:
         """Start the bands and iterate until they end.
 
         Raises SourceLost where a band disconnects, restarts or is silent for 500 ms; all that had arrived is
@@ -79,8 +78,6 @@ class BandPair:
         try:
             for lane in self._lanes:
                 await lane.link.start()
-            for lane in self._lanes:
-                lane.heard_s = self._clock()
             while True:
                 self._woken.clear()
                 loss = self._collect()
@@ -112,7 +109,7 @@ class BandPair:
                 return SourceLost(
                     f"the {lane.link.band.side} band disconnected; bring it near, charge it and connect again"
                 )
-            if self._clock() - lane.heard_s > SILENCE_S and not lane.stream.ended:
+            if self._clock() - lane.link.heard_s > SILENCE_S and not lane.stream.ended:
                 return SourceLost(
                     f"the {lane.link.band.side} band has sent nothing for {SILENCE_S * 1000:.0f} ms; "
                     "bring it near and keep other radios away"
@@ -120,7 +117,6 @@ class BandPair:
         return None
 
     def _receive(self, lane: _Lane, arrival: Arrival) -> None:
-        lane.heard_s = arrival.at_s
         lane.stream, segment = stream.step(lane.stream, decode(arrival.data))
         if lane.stream.ended:
             self._state = self._aligner.end(self._state, lane.wrist, segment)
