@@ -244,11 +244,11 @@ def _check_storage(table: h5py.Dataset) -> None:
     filters = {creation.get_filter(i)[0] for i in range(creation.get_nfilters())}
     if not filters <= _FILTERS:
         raise BadSession(f"{TABLE!r} is compressed by a filter other than gzip, lzf, shuffle and fletcher32")
+    if table.chunks is not None and table.chunks[0] * table.dtype.itemsize > _LARGEST_CHUNK:
+        raise BadSession(f"{TABLE!r} is stored in chunks of {table.chunks[0]} samples, too many to be read")
     declared, stored = len(table) * table.dtype.itemsize, table.id.get_storage_size()
     if declared > _LARGEST or declared > _HIGHEST_RATIO * stored:
         raise BadSession(f"{TABLE!r} declares {declared} bytes and stores {stored}: not a recording")
-    if table.chunks is not None and table.chunks[0] * table.dtype.itemsize > _LARGEST_CHUNK:
-        raise BadSession(f"{TABLE!r} is stored in chunks of {table.chunks[0]} samples, too many to be read")
 
 
 def _text(group: h5py.Group, name: str) -> str:

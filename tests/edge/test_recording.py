@@ -1,0 +1,197 @@
+"""Recording: sealed sessions equal what was delivered; killed recorders lose nothing acknowledged."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge import recording
+from edge.errors import BadSession, NotEnoughData
+from edge.recording import Heading, Recorder, journal_path, recover
+from edge.samples import SampleChunk
+from edge.session import Session, read_session, same
+from tests.edge.making import START_S, chunks_of, make_session
+
+SAMPLES = 400
+
+
+def heading_of(session: Session) -> Heading:
+    return Heading(
+        name=session.name,
+        user=session.user,
+        condition=session.condition,
+        sides=session.sides,
+        filtered=session.filtered,
+        simulated=session.simulated,
+    )
+
+
+def record(path: Path, session: Session, at: list[int], first_index: int = 0) -> Recorder:
+    recorder = Recorder(path, heading_of(session))
+    for key in session.keys:
+        recorder.add_key(key)
+    for chunk in chunks_of(session, at, first_index):
+        recorder.add(chunk)
+    for prompt in session.prompts:
+        recorder.add_prompt(prompt)
+    return recorder
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, SAMPLES), max_size=8), st.integers(0, 2**40))
+def test_a_sealed_recording_equals_what_was_delivered(
+    tmp_path_factory: pytest.TempPathFactory, at: list[int], first_index: int
+) -> None:
+    folder = tmp_path_factory.mktemp("recordings")
+    valid = np.random.default_rng(0).random((SAMPLES, 2)) > 0.1
+    session = make_session(SAMPLES, valid=valid)
+    path = record(folder / "session-0001.hdf5", session, at, first_index).seal()
+    assert same(read_session(path), session)
+    assert list(folder.iterdir()) == [path]
+
+
+def test_late_keys_and_prompts_are_put_in_order(tmp_path: Path) -> None:
+    session = make_session(SAMPLES)
+    recorder = Recorder(tmp_path / "a.hdf5", heading_of(session))
+    recorder.add(chunks_of(session, [])[0])
+    for key in reversed(session.keys):
+        recorder.add_key(key)
+    assert read_session(recorder.seal()).keys == session.keys
+
+
+def test_left_out_samples_are_refused(tmp_path: Path) -> None:
+    first, second, third = chunks_of(make_session(SAMPLES), [100, 200])
+    with Recorder(tmp_path / "a.hdf5", heading_of(make_session(SAMPLES))) as recorder:
+        recorder.add(first)
+        with pytest.raises(BadSession, match="sample 200 follows sample 99"):
+            recorder.add(third)
+        recorder.add(second)
+
+
+def test_names_are_not_reused(tmp_path: Path) -> None:
+    session = make_session(SAMPLES)
+    record(tmp_path / "a.hdf5", session, []).seal()
+    with pytest.raises(BadSession, match="exists already"):
+        Recorder(tmp_path / "a.hdf5", heading_of(session))
+    with Recorder(tmp_path / "b.hdf5", heading_of(session)):
+        pass
+    with pytest.raises(BadSession, match="interrupted recording"):
+        Recorder(tmp_path / "b.hdf5", heading_of(session))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_journal_and_session_are_private(tmp_path: Path) -> None:
+    recorder = record(tmp_path / "a.hdf5", make_session(SAMPLES), [])
+    assert journal_path(recorder.path).stat().st_mode & 0o777 == 0o600
+    assert recorder.seal().stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_recorded(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "a.hdf5", heading_of(make_session(SAMPLES)))
+    with pytest.raises(NotEnoughData, match="no sample arrived"):
+        recorder.seal()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_recover_can_be_repeated_at_any_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = make_session(SAMPLES)
+    recorder = record(tmp_path / "a.hdf5", session, [50])
+    recorder.close()
+    journal = journal_path(recorder.path)
+    with monkeypatch.context() as patch:  # the power goes between the rename and the journal's removal
+        patch.setattr(recording, "_drop", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            recover(journal)
+    assert journal.exists()
+    assert same(read_session(recorder.path), session)
+    assert recover(journal) == recorder.path
+    assert not journal.exists()
+
+
+def test_the_journal_is_kept_unless_the_file_reads_back_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = record(tmp_path / "a.hdf5", make_session(SAMPLES), [])
+    recorder.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "read_session", lambda _: make_session(SAMPLES, seed=1))
+        with pytest.raises(BadSession, match="which is kept"):
+            recover(journal_path(recorder.path))
+    assert journal_path(recorder.path).exists()
+
+
+def test_a_damaged_tail_is_kept_beside(tmp_path: Path) -> None:
+    session = make_session(SAMPLES, keys=(), prompts=())
+    recorder = record(tmp_path / "a.hdf5", session, [100, 300])
+    recorder.close()
+    journal = journal_path(recorder.path)
+    content = bytearray(journal.read_bytes())
+    content[-200] ^= 4
+    journal.write_bytes(content)
+    found = read_session(recover(journal))
+    np.testing.assert_array_equal(found.emg_uv, session.emg_uv[:300])
+    assert journal.with_name("a.journal.damaged").read_bytes() == bytes(content)
+    assert not journal.exists()
+
+
+def test_cut_at_any_byte_gives_a_prefix(tmp_path: Path) -> None:
+    session = make_session(60, keys=(), prompts=())
+    recorder = record(tmp_path / "a.hdf5", session, [20, 40])
+    recorder.close()
+    content = journal_path(recorder.path).read_bytes()
+    for length in range(8, len(content), 173):
+        path = tmp_path / f"cut-{length}.journal"
+        path.write_bytes(content[:length])
+        try:
+            found = read_session(recover(path))
+        except NotEnoughData:
+            continue
+        assert len(found.time_s) in (20, 40)
+        np.testing.assert_array_equal(found.emg_uv, session.emg_uv[: len(found.time_s)])
+        np.testing.assert_array_equal(found.time_s, session.time_s[: len(found.time_s)])
+
+
+def ramp(index: int, samples: int = 20) -> SampleChunk:
+    """Samples that say which they are."""
+    numbers = np.arange(index * samples, (index + 1) * samples)
+    emg = np.broadcast_to(numbers[:, None, None], (samples, 2, 16)).astype(np.float32)
+    return SampleChunk(int(numbers[0]), START_S + numbers / 2000, emg, np.ones((samples, 2), np.bool_))
+
+
+def record_until_killed(folder: str) -> None:
+    """What the killed process runs: it prints how many samples `add` has acknowledged."""
+    recorder = Recorder(Path(folder) / "a.hdf5", heading_of(make_session(20)))
+    for index in range(1 << 20):
+        recorder.add(ramp(index))
+        sys.stdout.write(f"{recorder.samples}\n")
+        sys.stdout.flush()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
+@pytest.mark.parametrize("acknowledgements", [1, 7, 150, 901])
+def test_a_killed_recorder_loses_nothing_acknowledged(tmp_path: Path, acknowledgements: int) -> None:
+    code = f"from tests.edge.test_recording import *; record_until_killed({str(tmp_path)!r})"
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=root
+    ) as writer:
+        assert writer.stdout is not None
+        for _ in range(acknowledgements):
+            acknowledged = int(writer.stdout.readline())
+        writer.send_signal(signal.SIGKILL)
+        rest = writer.stdout.read().split("\n")
+        acknowledged = max([acknowledged, *(int(line) for line in rest[:-1])])
+    session = read_session(recover(tmp_path / "a.journal"))
+    samples = len(session.time_s)
+    assert samples in (acknowledged, acknowledged + 20)  # the last may be written and not yet acknowledged
+    assert samples >= acknowledgements * 20
+    np.testing.assert_array_equal(session.emg_uv[:, 1, 15], np.arange(samples, dtype=np.float32))
+    assert session.valid.all()
