@@ -11,7 +11,7 @@ from edge.errors import BadInput
 from edge.extras import require
 from edge.manifest import TensorSpec
 from edge.runtimes.protocol import State
-from edge.runtimes.quiet import quiet_native
+from edge.runtimes.quiet import quiet_loading
 from edge.samples import Float32
 
 
@@ -20,37 +20,43 @@ class ExecuTorchRuntime:
 
     name = "ExecuTorch"
 
-    def __init__(self, model: bytes, state: Sequence[TensorSpec] | None, threads: int = 1) -> None:
+    def __init__(self, model: bytes, state: Sequence[TensorSpec], threads: int = 1) -> None:
         """Load `model`. `threads` holds for every ExecuTorch program of the process.
 
-        `state` lists the state tensors that model.json promises; None for a whole-window network, whose
-        program carries its forward direction. Raises BadInput where the program takes others.
+        `state` lists the state tensors of model.json: none for a whole-window network, whose program carries
+        its forward direction all the same and is given zeros here. Raises BadInput where the program takes
+        other tensors.
         """
-        runtime = require("executorch.runtime", "executorch")
-        library = require("executorch.extension.pybindings.portable_lib", "executorch")
         self._torch = require("torch", "executorch")
-        with quiet_native():
+        self._model = model  # the program reads from these bytes for as long as it lives, and keeps no copy
+        with quiet_loading():
+            runtime = require("executorch.runtime", "executorch")
+            library = require("executorch.extension.pybindings.portable_lib", "executorch")
             library._unsafe_reset_threadpool(threads)  # noqa: SLF001  (the only way to set it)
             program = runtime.Runtime.get().load_program(model)
             self._method: Any = program.load_method("forward")
         meta = self._method.metadata
         shapes = [tuple(meta.input_tensor_meta(i).sizes()) for i in range(meta.num_inputs())]
-        self._frames, self._state = shapes[0], shapes[1:]
-        if state is not None and self._state != [tensor.shape for tensor in state]:
+        self._frames, held = shapes[0], shapes[1:]
+        self._zeros = tuple(np.zeros(shape, np.float32) for shape in held)
+        self._stateful = len(state) > 0
+        expected = [tensor.shape for tensor in state]
+        if self._stateful and held != expected:
             raise BadInput(
-                f"the .pte carries a state of shapes {self._state}, and model.json lists "
-                f"{[tensor.shape for tensor in state]}; export again: qwrist export"
+                f"the .pte carries a state of shapes {held}, and model.json lists {expected}; "
+                "export again: qwrist export"
             )
 
     def initial_state(self) -> State:
-        """Zeros."""
-        return tuple(np.zeros(shape, np.float32) for shape in self._state)
+        """Zeros; nothing for a whole-window network."""
+        return tuple(zeros.copy() for zeros in self._zeros) if self._stateful else ()
 
     def run(self, frames: Float32, state: State) -> tuple[Float32, State]:
         """(T, W, E, F) frames and the state before them -> (T / stride, K) log-probabilities, state after."""
         if frames.shape != self._frames:
             raise BadInput(f"the .pte takes frames {self._frames}, these are {frames.shape}")
-        inputs = [self._torch.from_numpy(np.ascontiguousarray(array)) for array in (frames, *state)]
+        held = state if self._stateful else self._zeros
+        inputs = [self._torch.from_numpy(np.ascontiguousarray(array)) for array in (frames, *held)]
         # Outputs lie in the program's own memory, which the next call overwrites.
         log_probs, *after = (output.numpy().copy() for output in self._method.execute(inputs))
-        return log_probs, tuple(after)
+        return log_probs, tuple(after) if self._stateful else ()

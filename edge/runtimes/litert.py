@@ -11,7 +11,7 @@ from edge.errors import BadInput, MissingExtra
 from edge.extras import require
 from edge.manifest import TensorSpec
 from edge.runtimes.protocol import State
-from edge.runtimes.quiet import quiet_native
+from edge.runtimes.quiet import quiet_loading
 from edge.runtimes.signature import FRAMES, LOG_PROBS, next_name
 from edge.samples import Float32
 
@@ -23,7 +23,7 @@ class LiteRtRuntime:
 
     def __init__(self, model: bytes, state: Sequence[TensorSpec], threads: int = 1) -> None:
         """Load `model`; `state` names its state tensors in order. Raises BadInput where it is another's."""
-        with quiet_native():
+        with quiet_loading():
             self._interpreter: Any = _interpreter(model, threads)
             self._interpreter.allocate_tensors()
         self._signature: Any = self._interpreter.get_signature_runner()

@@ -24,8 +24,7 @@ def open_runtime(folder: Path, manifest: ModelManifest, kind: RuntimeKind, threa
     model = verified_path(folder, artifact).read_bytes()
     match kind:
         case "executorch":
-            # A whole-window program carries its forward direction, which model.json does not list.
-            return ExecuTorchRuntime(model, None if manifest.whole_window else manifest.state, threads)
+            return ExecuTorchRuntime(model, manifest.state, threads)
         case "litert":
             return LiteRtRuntime(model, manifest.state, threads)
         case _:

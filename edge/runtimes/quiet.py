@@ -1,19 +1,27 @@
-"""Native runtimes log to the process's standard error; a user's terminal is no place for that."""
+"""Runtimes talk of their own insides when they load; a user's terminal is no place for that."""
 
 from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
-def quiet_native() -> Iterator[None]:
-    """Send what native code writes to file descriptor 2 to nowhere while the block runs.
+def quiet_loading() -> Iterator[None]:
+    """Hide warnings and what native code writes to file descriptor 2 while the block runs.
 
-    Python's own errors are exceptions and pass. Process-wide, so only for the moment of loading.
+    Errors are exceptions and pass. It is the whole process that is quiet: only for the moment of loading.
     """
+    with warnings.catch_warnings(), _without_stderr():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
     try:
         sys.stderr.flush()
         kept = os.dup(2)
