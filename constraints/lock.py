@@ -14,7 +14,7 @@ ENVIRONMENTS = {
     "light": [".[litert]"],
     "tflite-runtime": [".", "tflite-runtime==2.14.0", "numpy==1.26.4"],
 }
-HEADER = "# Written by constraints/lock.py; the environment's purpose stands in docs/decisions/0002-environments.md\n"
+HEADER = "# Written by constraints/lock.py; see docs/decisions/0002-environments.md\n"
 
 
 def lock(name: str, requirements: list[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -89,7 +89,7 @@ async def enroll(
         raise ValueError(f"a recording with logged keys, and no other, has the condition {ON_KEYBOARD!r}")
     enrolment = _Enrolment(prompts, keys, recorder, show, ending, max_prompts, max_s)
     ended = Ended.SOURCE
-    async with _sealed_if_cut_short(recorder), _closing(source.chunks()) as chunks:
+    async with _sealed_if_cut_short(recorder), aclosing(source.chunks()) as chunks:
         async for chunk in chunks:
             reached = enrolment.take(chunk)
             progress(enrolment.progress)
@@ -183,16 +183,6 @@ class _Enrolment:
             self.used_up_s = now_s
         else:
             self.show(self.text)
-
-
-@asynccontextmanager
-async def _closing(chunks: AsyncIterator[SampleChunk]) -> AsyncIterator[AsyncIterator[SampleChunk]]:
-    try:
-        yield chunks
-    finally:
-        close = getattr(chunks, "aclose", None)  # generators have one, so that a link is let go of at once
-        if close is not None:
-            await close()
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -174,7 +174,8 @@ async def listen(
 ) -> AsyncIterator[HeardKey]:
     """The keys of a source, as they are decided."""
     state = pipeline.initial_state()
-    async for chunk in source.chunks():
-        state, keys = pipeline.step(state, chunk, clock)
-        for key in keys:
-            yield key
+    async with aclosing(source.chunks()) as chunks:
+        async for chunk in chunks:
+            state, keys = pipeline.step(state, chunk, clock)
+            for key in keys:
+                yield key

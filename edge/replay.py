@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -36,7 +36,7 @@ class FileSource:
         """What the recording says of itself."""
         return SourceInfo(self.session.name, RATE_HZ, self.session.sides, self.session.filtered)
 
-    async def chunks(self) -> AsyncIterator[SampleChunk]:
+    async def chunks(self) -> AsyncGenerator[SampleChunk, None]:
         """Iterate until the recording ends."""
         loop = asyncio.get_running_loop()
         started_s = loop.time()

@@ -5,7 +5,7 @@ Letters: T time, W wrist (0 left, 1 right), E electrode.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -54,8 +54,11 @@ class SampleSource(Protocol):
         """What is known before the first sample."""
         ...
 
-    def chunks(self) -> AsyncIterator[SampleChunk]:
-        """Iterate until the source ends. Raises SourceLost where it breaks off unasked."""
+    def chunks(self) -> AsyncGenerator[SampleChunk, None]:
+        """Iterate until the source ends; close it (contextlib.aclosing) to leave early.
+
+        Raises SourceLost where it breaks off unasked.
+        """
         ...
 
 

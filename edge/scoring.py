@@ -43,6 +43,17 @@ def score(target: Sequence[int] | str, said: Sequence[int] | str) -> Cer:
     return Cer(kinds["insert"], kinds["delete"], kinds["replace"], len(target))
 
 
+def matches(target: Sequence[int] | str, said: Sequence[int] | str) -> list[tuple[int, int]]:
+    """Where `said` is right: pairs of positions in `target` and in `said`, in order."""
+    blocks = Levenshtein.opcodes(target, said)
+    return [
+        (block.src_start + i, block.dest_start + i)
+        for block in blocks
+        if block.tag == "equal"
+        for i in range(block.src_end - block.src_start)
+    ]
+
+
 def score_text(target: Sequence[int], said: Sequence[int]) -> Cer:
     """Compare the texts that two streams of labels leave behind once their backspaces are applied."""
     return score(text_of(target), text_of(said))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -103,3 +104,12 @@ def load(path_or_name: str | Path) -> Recipe:
         raise BadInput(
             f"{file} is not a recipe: {where}: {first['msg']}; start from: qwrist configs cp"
         ) from None
+
+
+def override(recipe: Recipe, changes: Mapping[str, object]) -> Recipe:
+    """`recipe` with `changes` to its fields, validated as a file would be. Raises BadInput."""
+    try:
+        return Recipe.model_validate({**recipe.model_dump(), **changes})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

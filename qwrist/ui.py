@@ -1,4 +1,4 @@
-"""Rendering: tables, progress bars and JSON, in one place. Results go to stdout, everything else to stderr."""
+"""Rendering: tables, progress bars, JSON. Results go to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 OUT = Console(highlight=False, soft_wrap=True)
-ERR = Console(stderr=True, highlight=False)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Advance(Protocol):
@@ -24,7 +24,7 @@ class Advance(Protocol):
 
 @contextmanager
 def progress(title: str) -> Iterator[Advance]:
-    """A progress bar with the time left; silent where stderr is not a terminal, but for its first and last line."""
+    """A progress bar with the time left, on stderr."""
     with Progress(
         TextColumn("{task.description:<28}"),
         BarColumn(),
@@ -41,11 +41,11 @@ def progress(title: str) -> Iterator[Advance]:
         yield advance
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; the first column to the left, the others to the right."""
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, words: int = 1) -> None:
+    """Print a table; the first `words` columns to the left, the others, numbers, to the right."""
     grid = Table(title=title, title_justify="left")
     for i, column in enumerate(columns):
-        grid.add_column(column, justify="left" if i == 0 else "right")
+        grid.add_column(column, justify="left" if i < words else "right")
     for row in rows:
         grid.add_row(*(str(cell) for cell in row))
     OUT.print(grid)

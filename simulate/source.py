@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,7 +28,7 @@ class PerformanceSource:
         name = f"simulated wearer {self.performance.user}"
         return SourceInfo(name, RATE_HZ, self.performance.sides, filtered=False)
 
-    async def chunks(self) -> AsyncIterator[SampleChunk]:
+    async def chunks(self) -> AsyncGenerator[SampleChunk, None]:
         """The performance from its first sample to its last."""
         emg_uv, valid = self.performance.emg_uv, self.performance.valid
         for first in range(0, len(emg_uv), self.chunk_samples):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from itertools import pairwise
 
 import numpy as np
@@ -155,7 +155,7 @@ def test_every_stage_is_on_the_clock() -> None:
 class _Recorded:
     info = SourceInfo("recorded", RATE_HZ, ("left", "right"), filtered=False)
 
-    async def chunks(self) -> AsyncIterator[SampleChunk]:
+    async def chunks(self) -> AsyncGenerator[SampleChunk, None]:
         for piece in cut(signal(6000), [1, 100, 3000]):
             yield piece
 

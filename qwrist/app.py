@@ -1,0 +1,57 @@
+"""The command line's entry points: `qwrist` and `personalize`."""
+
+from __future__ import annotations
+
+import typer
+
+from edge.errors import QwristError
+from qwrist import ui
+from qwrist.verbs import configs, demo, doctor, live, models, record, users
+
+BAD_INPUT = 2  # the same code that a misspelt option gives
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A keyboard from two sEMG wristbands: record, personalise, export, prove, type.",
+)
+for verb in (
+    demo.demo,
+    doctor.doctor,
+    record.enroll,
+    record.check,
+    users.users,
+    models.personalize,
+    models.evaluate,
+    models.export,
+    models.parity,
+    live.type_,
+    live.replay,
+    users.forget,
+    users.rollback,
+):
+    app.command(verb.__name__.rstrip("_"))(verb)
+app.add_typer(configs.app, name="configs")
+
+_personalize = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+_personalize.command("personalize")(models.personalize)
+
+
+def run(application: typer.Typer) -> None:
+    """Run a command line; what the user can solve becomes one sentence and exit code 2."""
+    try:
+        application()
+    except QwristError as error:
+        ui.note(f"qwrist: {error}")
+        raise SystemExit(BAD_INPUT) from None
+
+
+def main() -> None:
+    """The `qwrist` command."""
+    run(app)
+
+
+def personalize_main() -> None:
+    """The `personalize` command."""
+    run(_personalize)

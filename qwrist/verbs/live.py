@@ -1,0 +1,175 @@
+"""`qwrist type` and `replay`: decoding as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import typer
+
+from edge.charset import CHARSET
+from edge.edits import edit_step, text_of
+from edge.errors import BadInput
+from edge.manifest import RuntimeKind, read_manifest
+from edge.pipeline import HeardKey, Pipeline, StageClock, listen
+from edge.prompts import prompt_deck
+from edge.runtimes import open_runtime
+from edge.samples import KeyPress
+from edge.scoring import Cer, matches, score
+from edge.store import UserStore
+from firmware_bridge.sinks import StreamSink, TextSink
+from qwrist import bands, ui
+from qwrist.bands import Bands, BandSpec, Script
+from qwrist.verbs.models import ModelOption, model_folder
+from qwrist.verbs.record import BandOption
+from qwrist.verbs.users import AsJson, UserId
+
+# Donnings beyond any that was recorded: what is typed live was never trained on.
+_LIVE_SESSION = 10_000
+_LONGEST_S = 24 * 3600.0
+
+
+class Heard(NamedTuple):
+    """A decoded key, and when this machine had it."""
+
+    key: HeardKey
+    at_s: float  # host seconds
+
+
+@dataclass
+class LiveSession:
+    """What was decoded live and, where it is known, what was pressed."""
+
+    heard: list[Heard] = field(default_factory=list)
+    pressed: list[KeyPress] = field(default_factory=list)
+    clock: StageClock = field(default_factory=StageClock)
+    simulated: bool = False
+    in_real_time: bool = False  # else the clock is virtual, and latencies mean nothing
+
+    @property
+    def text(self) -> str:
+        """What was typed."""
+        return text_of([heard.key.label for heard in self.heard])
+
+    @property
+    def truth(self) -> str:
+        """What was meant to be typed, as far as keys say."""
+        return text_of(CHARSET.labels(press.key for press in self.pressed))
+
+    @property
+    def cer(self) -> Cer | None:
+        """Against the keys that were pressed; None where they are not known."""
+        labels = CHARSET.labels(press.key for press in self.pressed)
+        return score(labels, [heard.key.label for heard in self.heard]) if labels else None
+
+    def latencies_s(self) -> list[float]:
+        """From press to key event, over the presses that were read right; empty unless in real time."""
+        if not self.in_real_time:
+            return []
+        known = [press for press in self.pressed if press.key in CHARSET]
+        labels = CHARSET.labels(press.key for press in known)
+        pairs = matches(labels, [heard.key.label for heard in self.heard])
+        return [self.heard[heard].at_s - known[pressed].press_s for pressed, heard in pairs]
+
+
+def type_(
+    user: UserId,
+    band: BandOption = "ble:",
+    runtime: Annotated[RuntimeKind, typer.Option(help="What runs the network.")] = "litert",
+    model: ModelOption = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after so long (default: Ctrl-C).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Type: decode the bands live, on the screen. Ctrl-C ends it."""
+    spec = bands.parse(band)
+    if isinstance(spec, bands.Sim) and seconds is None:
+        raise BadInput("a simulated wearer types for as long as you say; add --seconds 30")
+    sink = None if as_json else StreamSink(sys.stdout)
+    session = decode_live(user, spec, runtime, model, seconds, sink)
+    _report(session, as_json=as_json)
+
+
+def replay(
+    session: Annotated[Path, typer.Argument(help="A session file.")],
+    user: UserId,
+    runtime: Annotated[RuntimeKind, typer.Option(help="What runs the network.")] = "litert",
+    model: ModelOption = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0.01, help="1 is real time (default: as fast as it goes).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decode a recording as if it came in live."""
+    sink = None if as_json else StreamSink(sys.stdout)
+    decoded = decode_live(user, bands.File(session, speed), runtime, model, None, sink)
+    _report(decoded, as_json=as_json)
+
+
+def decode_live(
+    user: str,
+    spec: BandSpec,
+    runtime: RuntimeKind,
+    model: int | None,
+    seconds: float | None,
+    sink: TextSink | None,
+) -> LiveSession:
+    """Decode a source until it ends, `seconds` are over or Ctrl-C."""
+    folder = model_folder(UserStore.default().user(user), model)
+    manifest = read_manifest(folder)
+    engine = open_runtime(folder, manifest, runtime)
+    session = LiveSession(in_real_time=isinstance(spec, bands.Sim) and spec.speed == 1)
+    duration_s = _LONGEST_S if seconds is None else seconds
+    script = Script(_LIVE_SESSION, duration_s, _live_prompts(spec, duration_s))
+
+    async def run() -> None:
+        async with bands.open_bands(spec, manifest.sides, script) as opened:
+            pipeline = Pipeline(manifest, engine, filtered=opened.source.info.filtered)
+            await _listen(pipeline, opened, duration_s, sink, session)
+
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        ui.note("stopped")
+    return session
+
+
+def _live_prompts(spec: BandSpec, duration_s: float) -> list[str]:
+    if not isinstance(spec, bands.Sim):
+        return []
+    return list(islice(prompt_deck(_LIVE_SESSION), 1 + round(duration_s)))
+
+
+async def _listen(
+    pipeline: Pipeline, opened: Bands, duration_s: float, sink: TextSink | None, session: LiveSession
+) -> None:
+    session.simulated = opened.simulated
+    standing = 0
+    async for key in listen(pipeline, bands.UpTo(opened.source, duration_s), session.clock):
+        session.heard.append(Heard(key, opened.clock()))
+        standing, edit = edit_step(standing, [key.label])
+        if sink is not None:
+            sink.apply(edit)
+    if opened.keys is not None:
+        session.pressed = bands.pressed(opened.keys)
+
+
+def _report(session: LiveSession, *, as_json: bool) -> None:
+    result: dict[str, object] = {"keys": len(session.heard), "text": session.text}
+    if session.pressed and (cer := session.cer) is not None:
+        result |= {"typed": session.truth, "cer_percent": round(cer.percent, 2)}
+    result["real_time_factor"] = round(session.clock.real_time_factor, 4)
+    latencies = session.latencies_s()
+    if latencies:
+        p50, p95 = np.percentile(latencies, [50, 95])
+        result |= {"latency_p50_ms": round(1000 * p50), "latency_p95_ms": round(1000 * p95)}
+    result["simulated"] = session.simulated
+    if as_json:
+        ui.emit_json(result)
+    else:
+        ui.say()
+        ui.facts("Decoded", result)

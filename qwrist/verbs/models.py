@@ -1,0 +1,245 @@
+"""`personalize`, `evaluate`, `export`, `parity`: from recordings to a model that a device runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from edge.errors import BadInput
+from edge.manifest import ModelManifest, RuntimeKind, read_manifest
+from edge.session import Session, read_session
+from edge.store import User, UserStore
+from personalize import recipe as recipes
+from personalize.recipe import Recipe, Start
+from qwrist import ui
+from qwrist.verbs.users import AsJson, UserId
+
+if TYPE_CHECKING:
+    from edge.runtimes import Runtime
+    from export.parity import ParityReport
+    from personalize.fit import Personalized
+    from personalize.report import FitReport
+
+FAILED = 1
+_RECIPES = {"base": "finetune", "current": "finetune", "scratch": "streaming"}
+_SIMULATED = "simulated wearer: no figure here is a person's"
+
+RuntimeName = Literal["torch", "executorch", "litert"]
+ModelOption = Annotated[int | None, typer.Option("--model", help="A model's number (default: the current).")]
+
+
+def personalize(
+    user: UserId,
+    start: Annotated[
+        str, typer.Option("--from", help="base (ships with qwrist), current (the model in use) or scratch.")
+    ] = "base",
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe's name or .yaml file; see `qwrist configs ls`.")
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(help="streaming, spatial_lstm, tds or tds_spatial (default: the recipe's).")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Updates (default: the recipe's).")] = None,
+    seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be trained on what, and stop.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a decoder to a user: the last recording tests, the one before it chooses the epoch."""
+    found = UserStore.default().user(user)
+    chosen = choose_recipe(_start(start), recipe, network, steps)
+    if dry_run:
+        _announce(found, chosen)
+        return
+    done = fit(found, chosen, seed)
+    if as_json:
+        ui.emit_json(done.report.model_dump(mode="json") | {"folder": str(done.folder)})
+    else:
+        ui.facts(f"Personalised for {user}", _summary(done.report) | {"folder": done.folder})
+
+
+def _start(text: str) -> Start:
+    match text:
+        case "base" | "current" | "scratch":
+            return text
+        case _:
+            raise BadInput(f"--from is {text!r}; expected base, current or scratch")
+
+
+def choose_recipe(start: Start, recipe: str | None, network: str | None, steps: int | None) -> Recipe:
+    """The recipe for a start, with what the command line overrides. Raises BadInput."""
+    default = "paper" if network not in (None, "streaming") else _RECIPES[start]
+    changes = {"start": start, "network": network, "steps": steps}
+    loaded = recipes.load(recipe or default)
+    return recipes.override(loaded, {name: value for name, value in changes.items() if value is not None})
+
+
+def fit(user: User, recipe: Recipe, seed: int = 0) -> Personalized:
+    """Personalise with a progress bar. Raises NotEnoughData, BadInput, TrainingFailed."""
+    from personalize.fit import personalize_user
+
+    with ui.progress(f"training {recipe.network}") as advance:
+        return personalize_user(
+            user,
+            recipe,
+            seed=seed,
+            progress=lambda step, total, loss: advance(step, total, f"loss {loss:.2f}"),
+        )
+
+
+def _announce(user: User, recipe: Recipe) -> None:
+    from personalize.fit import gather
+
+    rows = [(part.name, part.role, f"{part.minutes:.1f}") for part in gather(user).parts]
+    ui.table(f"{recipe.network} from {recipe.start}, {recipe.steps} steps", ["session", "role", "min"], rows)
+
+
+def _summary(report: FitReport) -> dict[str, object]:
+    test = report.test
+    facts: dict[str, object] = {
+        "network": f"{report.network}, {report.parameters:,} parameters, from {report.start}",
+        "minutes": ", ".join(
+            f"{report.minutes(role):.1f} {role}" for role in ("train", "validation", "test")
+        ),
+        "steps": f"{report.steps}, best at {report.best_step}, {report.wall_time_s:.0f} s",
+        "validation CER": f"{report.validation.percent:.1f} %",
+        "test CER": f"{test.percent:.1f} % of {test.length} keys "
+        f"({test.insertions} inserted, {test.deletions} missed, {test.substitutions} wrong)",
+        "in use": "yes" if report.promoted else "no: the model in use before is better on validation",
+    }
+    if report.test_before is not None:
+        facts["test CER before"] = f"{report.test_before.percent:.1f} %"
+    if report.simulated:
+        facts["note"] = _SIMULATED
+    return facts
+
+
+def model_folder(user: User, model: int | None) -> Path:
+    """The folder of a model, by default the one in use. Raises BadInput."""
+    folder = user.current() if model is None else user.slot(model)
+    if folder is None:
+        raise BadInput(f"user {user.id} has no model yet; run: personalize --user {user.id}")
+    return folder
+
+
+def held_out(user: User, folder: Path) -> Session:
+    """The recording that the model in `folder` was tested on, which nothing of it has seen."""
+    from personalize.report import read_report
+
+    test = next(part for part in read_report(folder).parts if part.role == "test")
+    return read_session(user.session_path(test.session))
+
+
+def evaluate(
+    user: UserId,
+    session: Annotated[
+        Path | None, typer.Option(help="A session file (default: the model's test recording).")
+    ] = None,
+    model: ModelOption = None,
+    runtime: Annotated[RuntimeName, typer.Option(help="What runs the network.")] = "torch",
+    as_json: AsJson = False,
+) -> None:
+    """The CER of a model on a recording, through the same front end as live typing."""
+    from personalize.evaluate import evaluate as score
+
+    found = UserStore.default().user(user)
+    folder = model_folder(found, model)
+    manifest = read_manifest(folder)
+    recording = held_out(found, folder) if session is None else read_session(session)
+    cer = score(_open(folder, manifest, runtime), manifest, [recording])
+    result = {
+        "session": recording.name,
+        "model": folder.name,
+        "runtime": runtime,
+        "cer_percent": round(cer.percent, 3),
+        **cer._asdict(),
+        "simulated": recording.simulated,
+    }
+    if as_json:
+        ui.emit_json(result)
+    else:
+        ui.facts(f"CER of {user}", result)
+
+
+def _open(folder: Path, manifest: ModelManifest, runtime: RuntimeName) -> Runtime:
+    if runtime != "torch":
+        from edge.runtimes import open_runtime
+
+        return open_runtime(folder, manifest, runtime)
+    from personalize.model import load_model
+    from personalize.reference import TorchRuntime
+
+    return TorchRuntime(load_model(folder)[0], manifest.chunk_frames)
+
+
+def export(user: UserId, model: ModelOption = None, as_json: AsJson = False) -> None:
+    """Write .pte and .tflite beside a model, each only once it says what the desk says."""
+    found = UserStore.default().user(user)
+    folder = model_folder(found, model)
+    report = lower(found, folder)
+    if as_json:
+        ui.emit_json(report.model_dump(mode="json"))
+    else:
+        render_parity(report, f"Exported to {folder}", read_manifest(folder))
+
+
+def lower(user: User, folder: Path) -> ParityReport:
+    """Export with a progress bar. Raises ParityFailed and keeps the files before, where they disagree."""
+    from export.artifacts import export_model
+    from export.golden import golden_of
+
+    golden = golden_of(held_out(user, folder), read_manifest(folder))
+    with ui.progress("exporting") as advance:
+        report = export_model(folder, [golden], progress=lambda what, step, total: advance(step, total, what))
+        advance(1, 1, "compared")
+    return report
+
+
+def parity(user: UserId, model: ModelOption = None, as_json: AsJson = False) -> None:
+    """Compare the exported files with the desk on the held-out recording. Exit code 1 if one departs."""
+    found = UserStore.default().user(user)
+    folder = model_folder(found, model)
+    report = prove(found, folder)
+    if as_json:
+        ui.emit_json(report.model_dump(mode="json") | {"failures": list(report.failures())})
+    else:
+        render_parity(report, f"Parity of {folder}", read_manifest(folder))
+    if report.failures():
+        raise typer.Exit(FAILED)
+
+
+def prove(user: User, folder: Path) -> ParityReport:
+    """Compare every artifact of a model with its network on the held-out recording."""
+    from export.golden import golden_of
+    from export.parity import check_artifacts
+
+    manifest = read_manifest(folder)
+    if not manifest.artifacts:
+        raise BadInput(f"nothing of {folder} was exported yet; run: qwrist export --user {user.id}")
+    return check_artifacts(folder, [golden_of(held_out(user, folder), manifest)])
+
+
+def render_parity(report: ParityReport, title: str, manifest: ModelManifest) -> None:
+    """A line an artifact and recording."""
+    rows: list[Sequence[object]] = []
+    for one in report.runtimes:
+        size = _megabytes(manifest, one.runtime)
+        for figures in one.figures:
+            same = "identical" if figures.identical_text else "DIFFERS"
+            cer = "-" if figures.cer_runtime is None else f"{figures.cer_runtime:.1f} %"
+            rows.append(
+                (one.runtime, size, figures.golden, f"{figures.max_delta:.1e}", same, figures.spoken, cer)
+            )
+    columns = ["runtime", "MB", "recording", "max |Δ log p|", "text", "spoken", "CER"]
+    ui.table(title, columns, rows)
+    for failure in report.failures():
+        ui.say(failure)
+
+
+def _megabytes(manifest: ModelManifest, runtime: RuntimeKind) -> str:
+    artifact = manifest.artifact(runtime)
+    return "-" if artifact is None else f"{artifact.bytes / 1e6:.2f}"

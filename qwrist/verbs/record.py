@@ -1,0 +1,212 @@
+"""`qwrist enroll` and `check`: recording somebody, and judging what was recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from edge.enroll import AtPace, Enrollment, Progress, WhenDone
+from edge.enroll import enroll as run_enrolment
+from edge.errors import BadInput
+from edge.keys import TerminalKeys
+from edge.prompts import prompt_deck
+from edge.quality import Severity, Verdict
+from edge.quality import check as judge
+from edge.recording import Heading, Recorder, recover
+from edge.samples import SIDES, KeySource, Side
+from edge.session import ON_KEYBOARD, PROMPTED, read_session
+from edge.store import User, UserStore
+from qwrist import bands, ui
+from qwrist.bands import Bands, BandSpec, EnterSwitch, Script
+from qwrist.verbs.users import AsJson, UserId
+
+FAILED = 1
+_PROMPTS_A_MINUTE = 40  # more than anybody types: 25 characters in 1.5 s
+
+BandOption = Annotated[str, typer.Option("--band", help=bands.HELP)]
+
+
+class Wish(NamedTuple):
+    """What to record."""
+
+    minutes: float
+    sides: tuple[Side, ...] = SIDES
+    keyboard: bool = True
+    seconds_per_character: float = 0.5
+
+
+class Recorded(NamedTuple):
+    """A recording, and how long it took."""
+
+    enrollment: Enrollment
+    wall_s: float
+
+    @property
+    def speed(self) -> float:
+        """Seconds recorded a second of waiting."""
+        return self.enrollment.progress.recorded_s / self.wall_s
+
+
+def enroll(
+    user: UserId,
+    band: BandOption = "ble:",
+    minutes: Annotated[float, typer.Option(help="How long to record.")] = 5.0,
+    sides: Annotated[str, typer.Option(help="The bands that are worn: left, right or left,right.")] = (
+        "left,right"
+    ),
+    prompts_alone: Annotated[
+        bool, typer.Option("--prompts-alone", help="No keyboard: the prompts say what was meant.")
+    ] = False,
+    seconds_per_character: Annotated[
+        float, typer.Option(help="The pace of prompts where there is no keyboard.")
+    ] = 0.5,
+    as_json: AsJson = False,
+) -> None:
+    """Record a session: connect the bands, show prompts, keep what the muscles do."""
+    if not 0 < minutes <= 24 * 60:
+        raise BadInput(f"--minutes is {minutes:g}; expected more than 0 and at most a day")
+    if not seconds_per_character > 0:
+        raise BadInput(f"--seconds-per-character is {seconds_per_character:g}; expected more than 0")
+    wish = Wish(minutes, parse_sides(sides), not prompts_alone, seconds_per_character)
+    found = _user(UserStore.default(), user)
+    for journal in found.journals():
+        ui.note(f"sealed an interrupted recording: {recover(journal)}")
+    recorded = record(found, bands.parse(band), wish)
+    _, ended, counted = recorded.enrollment
+    result = {
+        "session": str(recorded.enrollment.path),
+        "ended": ended.value,
+        "recorded_s": round(counted.recorded_s, 3),
+        "prompts": counted.prompts,
+        "keys": counted.keys,
+        "missing_percent": round(100 * counted.missing, 3),
+        "speed": round(recorded.speed, 2),
+    }
+    if as_json:
+        ui.emit_json(result)
+    else:
+        ui.facts(f"Recorded for {user}", result)
+
+
+def parse_sides(text: str) -> tuple[Side, ...]:
+    """`left`, `right` or `left,right`. Raises BadInput."""
+    wanted = set(text.split(","))
+    if not wanted or not wanted <= set(SIDES):
+        raise BadInput(f"--sides is {text!r}; expected left, right or left,right")
+    return tuple(side for side in SIDES if side in wanted)
+
+
+def record(user: User, spec: BandSpec, wish: Wish) -> Recorded:
+    """Record one session of `user`. Raises what the source raises; what was recorded until then is kept."""
+    name = user.new_session_name()
+    started_s = time.monotonic()
+    with ui.progress(f"recording {name}") as advance:
+        enrollment = asyncio.run(_record(user.session_path(name), user, spec, wish, advance))
+    return Recorded(enrollment, time.monotonic() - started_s)
+
+
+async def _record(path: Path, user: User, spec: BandSpec, wish: Wish, advance: ui.Advance) -> Enrollment:
+    number = len(user.sessions())
+    prompts = list(islice(prompt_deck(number), round(wish.minutes * _PROMPTS_A_MINUTE) + 1))
+    script = Script(number, 60 * wish.minutes, prompts)
+
+    def report(now: Progress) -> None:
+        note = f"{now.prompts} prompts, {now.keys} keys, {100 * now.missing:.1f} % lost"
+        advance(now.recorded_s, 60 * wish.minutes, note)
+
+    async with bands.open_bands(spec, wish.sides, script) as opened:
+        with ExitStack() as stack:
+            keys, ending = _truth(opened, wish, stack)
+            heading = Heading(
+                name=f"{user.id}-{path.stem}",
+                user=user.id,
+                condition=PROMPTED if keys is None else ON_KEYBOARD,
+                sides=opened.source.info.sides,
+                filtered=opened.source.info.filtered,
+                simulated=opened.simulated,
+            )
+            return await run_enrolment(
+                opened.source,
+                keys,
+                iter(prompts),
+                Recorder(path, heading),
+                _show if not opened.simulated else _keep_quiet,
+                ending=ending,
+                max_s=60 * wish.minutes,
+                progress=report,
+            )
+
+
+def _truth(opened: Bands, wish: Wish, stack: ExitStack) -> tuple[KeySource | None, AtPace | WhenDone]:
+    """Where keys come from, and what ends a prompt if they come from nowhere."""
+    pace = AtPace(characters_per_s=1 / wish.seconds_per_character)
+    if wish.keyboard:
+        return opened.keys or stack.enter_context(TerminalKeys(opened.clock)), pace
+    if opened.keys is not None:
+        return None, WhenDone(EnterSwitch(opened.keys))
+    return None, pace
+
+
+def _show(prompt: str) -> None:
+    ui.note(f"\n  {prompt}\n")
+
+
+def _keep_quiet(prompt: str) -> None:
+    """A simulated wearer knows the prompts."""
+
+
+def _user(store: UserStore, user_id: str) -> User:
+    return store.user(user_id) if user_id in store.users() else store.create(user_id)
+
+
+def check(
+    session: Annotated[Path | None, typer.Argument(help="A session file.")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="All recordings of this user instead.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge recordings: contact, mains, clipping, loss, keys against prompts. Exit code 1 if one fails."""
+    if (session is None) == (user is None):
+        raise BadInput("name a session file or a --user, one of the two")
+    paths = [session] if session is not None else UserStore.default().user(str(user)).sessions()
+    found = [(path, verdict) for path in paths for verdict in judge(read_session(path))]
+    if as_json:
+        ui.emit_json([_as_json(path, verdict) for path, verdict in found])
+    else:
+        for path in paths:
+            _render(path, [verdict for of, verdict in found if of == path])
+    if any(verdict.severity is Severity.FAIL for _, verdict in found):
+        raise typer.Exit(FAILED)
+
+
+def _as_json(path: Path, verdict: Verdict) -> dict[str, object]:
+    return {
+        "session": str(path),
+        "check": verdict.check,
+        "severity": verdict.severity.name.lower(),
+        "figure": verdict.figure,
+        "meaning": verdict.meaning,
+        "advice": verdict.advice,
+        "side": verdict.side,
+        "electrode": verdict.electrode,
+    }
+
+
+def _render(path: Path, verdicts: list[Verdict]) -> None:
+    rows = []
+    for verdict in verdicts:
+        where = " ".join(str(part) for part in (verdict.side, verdict.electrode) if part is not None)
+        rows.append((verdict.severity.name.lower(), verdict.check, where, verdict.figure))
+    ui.table(str(path), ["", "check", "where", "figure"], rows, words=4)
+    remarks = {
+        f"{verdict.check}: {verdict.meaning}; {verdict.advice}"
+        for verdict in verdicts
+        if verdict.severity is not Severity.OK
+    }
+    for remark in sorted(remarks):
+        ui.say(remark)

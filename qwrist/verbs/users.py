@@ -1,0 +1,54 @@
+"""`qwrist users`, `forget`, `rollback`: who is in the store, and what of theirs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from edge.errors import BadInput
+from edge.store import UserStore
+from qwrist import ui
+
+UserId = Annotated[str, typer.Option("--user", help="The user's id: a-z, 0-9, - and _, at most 32.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+
+
+def users(as_json: AsJson = False) -> None:
+    """List the users, their recordings and models."""
+    store = UserStore.default()
+    rows = []
+    for name in store.users():
+        user = store.user(name)
+        current = user.current()
+        rows.append((name, len(user.sessions()), len(user.slots()), current.name if current else "-"))
+    if as_json:
+        keys = ("user", "sessions", "models", "current")
+        ui.emit_json([dict(zip(keys, row, strict=True)) for row in rows])
+    elif rows:
+        ui.table(f"Users in {store.root}", ["user", "sessions", "models", "current model"], rows)
+    else:
+        ui.note(f"no users in {store.root} yet; begin with: qwrist enroll --user ID")
+
+
+def forget(
+    user: UserId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a user: recordings, keys typed, prompts, models. It cannot be undone."""
+    store = UserStore.default()
+    found = store.user(user)
+    question = f"remove {len(found.sessions())} recordings and {len(found.slots())} models of {user}?"
+    if not yes and not typer.confirm(question, err=True):
+        raise BadInput("nothing was removed; say yes, or add --yes")
+    store.forget(user)
+    ui.note(
+        f"removed everything of {user} below {store.root}. Out of reach: your own copies, backups, "
+        "devices that a model was sent to, and blocks that a disk has not overwritten yet"
+    )
+
+
+def rollback(user: UserId) -> None:
+    """Go back to the model that was in use before the current one."""
+    folder = UserStore.default().user(user).rollback()
+    ui.note(f"{user} now types with model {folder.name} ({folder})")
