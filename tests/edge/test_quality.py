@@ -1,0 +1,177 @@
+"""Recording checks: each planted fault is named, and a good recording is left in peace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge.quality import Severity, Verdict, check, worst
+from edge.samples import RATE_HZ, Bool, Float32, Prompt
+from edge.session import PROMPTED, Session
+from tests.edge.making import START_S, make_session, shared_data, typed
+
+SAMPLES = 61 * RATE_HZ
+TEXT = "the quick brown fox jumps over it\n"
+TIMES = np.arange(SAMPLES) / RATE_HZ
+
+
+def recording(damage: Callable[[Float32, Bool], None] = lambda _emg, _valid: None, **changes: Any) -> Session:
+    """A good minute of typing, then damaged."""
+    emg = np.random.default_rng(0).normal(0, 20, (SAMPLES, 2, 16)).astype(np.float32)
+    valid = np.ones((SAMPLES, 2), np.bool_)
+    damage(emg, valid)
+    fields = {
+        "emg_uv": emg,
+        "valid": valid,
+        "keys": typed(TEXT),
+        "prompts": (Prompt(TEXT.replace("\n", "⏎"), START_S, START_S + 20),),
+    }
+    return make_session(SAMPLES, **(fields | changes))
+
+
+def found(session: Session) -> list[Verdict]:
+    return [verdict for verdict in check(session) if verdict.severity is not Severity.OK]
+
+
+def test_a_good_recording_is_ok_throughout() -> None:
+    verdicts = check(recording())
+    assert [verdict.check for verdict in verdicts] == ["electrodes", "loss", "truth", "length"]
+    assert worst(verdicts) is Severity.OK
+
+
+def flat(emg: Float32, _valid: Bool) -> None:
+    emg[:, 1, 3] = 7.0
+
+
+def clipping(emg: Float32, _valid: Bool) -> None:
+    emg[:, 0, 5] = np.clip(emg[:, 0, 5] * 3, -100, 100)
+
+
+def hum(hz: float, amplitude_uv: float) -> Callable[[Float32, Bool], None]:
+    def damage(emg: Float32, _valid: Bool) -> None:
+        emg[:, 0, 0] += (amplitude_uv * np.sin(2 * np.pi * hz * TIMES)).astype(np.float32)
+
+    return damage
+
+
+def loud(emg: Float32, _valid: Bool) -> None:
+    emg[:, 1, 15] *= 40
+
+
+@pytest.mark.parametrize(
+    ("damage", "name", "severity", "side", "electrode"),
+    [
+        (flat, "flat", Severity.WARN, "right", 3),
+        (clipping, "clipping", Severity.WARN, "left", 5),
+        (hum(50, 30), "mains", Severity.WARN, "left", 0),
+        (hum(60, 30), "mains", Severity.WARN, "left", 0),
+        (hum(150, 30), "mains", Severity.WARN, "left", 0),
+        (hum(50, 100), "mains", Severity.FAIL, "left", 0),
+        (loud, "loud", Severity.WARN, "right", 15),
+    ],
+)
+def test_a_bad_electrode_is_named(
+    damage: Callable[[Float32, Bool], None], name: str, severity: Severity, side: str, electrode: int
+) -> None:
+    (verdict,) = found(recording(damage))
+    assert (verdict.check, verdict.severity) == (name, severity)
+    assert (verdict.side, verdict.electrode) == (side, electrode)
+    assert verdict.figure
+    assert verdict.meaning
+    assert verdict.advice
+
+
+def test_a_tone_beside_the_mains_is_not_mains() -> None:
+    assert found(recording(hum(73, 100))) == []
+
+
+def test_an_offset_and_slow_movement_are_not_faults() -> None:
+    def drift(emg: Float32, _valid: Bool) -> None:
+        emg += 3000 + (500 * np.sin(2 * np.pi * 0.7 * TIMES)).astype(np.float32)[:, None, None]
+
+    assert found(recording(drift)) == []
+
+
+def test_too_few_good_electrodes_fail_the_band() -> None:
+    def damage(emg: Float32, _valid: Bool) -> None:
+        emg[:, 0, :9] = 0
+
+    verdicts = found(recording(damage))
+    assert len(verdicts) == 10
+    assert [v for v in verdicts if v.severity is Severity.FAIL] == [verdicts[-1]]
+    assert (verdicts[-1].side, verdicts[-1].figure) == ("left", "7 of 16 electrodes are usable")
+
+
+def drop(share: float, run: int, wrist: int = 0) -> Callable[[Float32, Bool], None]:
+    def damage(emg: Float32, valid: Bool) -> None:
+        for start in range(0, SAMPLES, round(run / share)):
+            valid[start : start + run, wrist] = False
+            emg[start : start + run, wrist] = emg[max(0, start - 1), wrist]
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("share", "run", "expected"),
+    [
+        (0.005, 9, []),
+        (0.03, 9, [("loss", Severity.WARN)]),
+        (0.09, 9, [("loss", Severity.FAIL)]),
+        (0.004, 300, [("gap", Severity.WARN)]),
+    ],
+)
+def test_loss_and_gaps(share: float, run: int, expected: list[tuple[str, Severity]]) -> None:
+    assert [(v.check, v.severity) for v in found(recording(drop(share, run)))] == expected
+
+
+def test_the_band_that_is_not_worn_is_not_missed() -> None:
+    def damage(emg: Float32, valid: Bool) -> None:
+        emg[:, 0], valid[:, 0] = 0, False
+
+    assert found(recording(damage, sides=("right",))) == []
+
+
+def test_keys_that_are_not_the_prompts() -> None:
+    one = typed(TEXT.replace("quick", "quack").replace("fox", "dog"))
+    (warned,) = found(recording(keys=one))
+    assert (warned.check, warned.severity) == ("truth", Severity.WARN)
+    (failed,) = found(recording(keys=typed("lorem ipsum dolor sit amet consec\n")))
+    assert (failed.check, failed.severity) == ("truth", Severity.FAIL)
+    assert found(recording(keys=typed(TEXT.replace("quick", "quack\b\b\b\b\bquick")))) == []
+
+
+def test_too_little() -> None:
+    (few,) = found(recording(keys=typed("hi\n"), prompts=()))
+    assert (few.check, few.severity, few.figure) == ("length", Severity.FAIL, "3 keys")
+    (short,) = found(make_session(20 * RATE_HZ, keys=typed(TEXT), prompts=()))
+    assert (short.check, short.severity, short.figure) == ("length", Severity.WARN, "20 s")
+
+
+def test_prompts_alone_are_counted_by_their_text() -> None:
+    assert found(recording(condition=PROMPTED, keys=())) == []
+    (few,) = found(recording(condition=PROMPTED, keys=(), prompts=()))
+    assert few.check == "length"
+
+
+def test_a_recording_of_a_moment_is_judged_too() -> None:
+    assert worst(check(make_session(10))) is Severity.FAIL
+
+
+def test_unstated_units_are_not_judged_in_microvolts() -> None:
+    def tiny(emg: Float32, _valid: Bool) -> None:
+        emg *= 1e-4
+
+    assert worst(check(recording(tiny))) is Severity.FAIL
+    assert found(recording(tiny, calibrated=False)) == []
+
+
+def test_real_semg_has_no_dead_electrode() -> None:
+    real = np.load(shared_data("emg/grabmyo_wrist_forearm.npz"))
+    emg_uv = real["emg_int16"][:, :, :16].reshape(-1, 16) * (1000 * real["mv_per_lsb"])
+    both = np.stack([emg_uv, emg_uv], 1).astype(np.float32)
+    # 2048 Hz on our clock: for dead electrodes and clipping that is no matter
+    names = {v.check for v in check(make_session(len(both), emg_uv=both, keys=typed(TEXT), prompts=()))}
+    assert not names & {"flat", "loud", "clipping"}
