@@ -66,10 +66,9 @@ def loud(emg: Float32, _valid: Bool) -> None:
     [
         (flat, "flat", Severity.WARN, "right", 3),
         (clipping, "clipping", Severity.WARN, "left", 5),
-        (hum(50, 30), "mains", Severity.WARN, "left", 0),
-        (hum(60, 30), "mains", Severity.WARN, "left", 0),
-        (hum(150, 30), "mains", Severity.WARN, "left", 0),
-        (hum(50, 100), "mains", Severity.FAIL, "left", 0),
+        (hum(50, 50), "mains", Severity.WARN, "left", 0),
+        (hum(60, 50), "mains", Severity.WARN, "left", 0),
+        (hum(150, 50), "mains", Severity.WARN, "left", 0),
         (loud, "loud", Severity.WARN, "right", 15),
     ],
 )
@@ -82,6 +81,10 @@ def test_a_bad_electrode_is_named(
     assert verdict.figure
     assert verdict.meaning
     assert verdict.advice
+
+
+def test_less_mains_than_muscle_is_no_fault() -> None:
+    assert found(recording(hum(50, 20))) == []
 
 
 def test_a_tone_beside_the_mains_is_not_mains() -> None:
