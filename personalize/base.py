@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -12,7 +13,8 @@ from edge.manifest import Normalization, sha256_of
 from personalize import checkpoint
 from personalize.networks import Network
 
-NAME = "base_streaming"
+FOLDER: Final = Path(str(resources.files("personalize").joinpath("data")))
+_NAME: Final = "base_streaming"
 
 
 class BaseCard(BaseModel):
@@ -35,12 +37,17 @@ class BaseCard(BaseModel):
     normalization: Normalization  # over all its wearers: where nothing of a new one is known
 
 
+def path() -> Path:
+    """Where the weights of the shipped base are."""
+    return FOLDER / f"{_NAME}.safetensors"
+
+
 def card() -> BaseCard:
     """The card of the shipped base. Raises BadInput where this installation has none."""
     try:
-        return BaseCard.model_validate_json(_file(".json").read_bytes())
+        return BaseCard.model_validate_json((FOLDER / f"{_NAME}.json").read_bytes())
     except FileNotFoundError:
-        raise BadInput("this installation has no base; train with --from scratch") from None
+        raise BadInput("this installation has no base to start from; start from scratch") from None
     except ValidationError as error:
         raise BadInput(
             f"the base's card is damaged ({error.errors()[0]['msg']}); install qwrist anew"
@@ -48,25 +55,16 @@ def card() -> BaseCard:
 
 
 def load() -> Network:
-    """The shipped base. Raises BadInput where it is missing or not the one of the card."""
-    path = _file(".safetensors")
-    if sha256_of_or_empty(path) != card().sha256:
-        raise BadInput(f"{path} is not the base that its card describes; install qwrist anew")
-    return checkpoint.load(path)
+    """The shipped base. Raises BadInput where it is missing or not the one of its card."""
+    expected = card().sha256
+    if not path().is_file() or sha256_of(path()) != expected:
+        raise BadInput(f"{path()} is not the base that its card describes; install qwrist anew")
+    return checkpoint.load(path())
 
 
-def write(folder: Path, network: Network, card: BaseCard) -> None:
-    """Write base and card into `folder`; weights are kept as float16, the card's hash is filled in."""
-    weights = folder / f"{NAME}.safetensors"
-    checkpoint.save(weights, network, half=True)
-    card = card.model_copy(update={"sha256": sha256_of(weights)})
-    (folder / f"{NAME}.json").write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
-
-
-def sha256_of_or_empty(path: Path) -> str:
-    """The hash of a file, or "" where there is none."""
-    return sha256_of(path) if path.is_file() else ""
-
-
-def _file(suffix: str) -> Path:
-    return Path(str(resources.files("personalize").joinpath("data", NAME + suffix)))
+def write(network: Network, card: BaseCard) -> None:
+    """Replace the shipped base; weights are kept as float16, the card's hash is filled in."""
+    FOLDER.mkdir(exist_ok=True)
+    checkpoint.save(path(), network, half=True)
+    card = card.model_copy(update={"sha256": sha256_of(path())})
+    (FOLDER / f"{_NAME}.json").write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from personalize import augment
+from personalize.recipe import Augmentation
+
+NOTHING = Augmentation(
+    rotation_electrodes=0, jitter_s=0, time_masks=0, time_mask_s=0, frequency_masks=0, frequency_mask_bins=0
+)
+
+
+def frames(seed=0, count=50):
+    return np.random.default_rng(seed).standard_normal((count, 2, 16, 33)).astype(np.float32)
+
+
+def augmented(settings, seed):
+    x = frames()
+    augment.augment(x, settings, np.random.default_rng(seed))
+    return x
+
+
+def test_nothing_asked_changes_nothing():
+    assert np.array_equal(augmented(NOTHING, 3), frames())
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_rotation_turns_each_wrist_by_at_most_the_electrodes_asked(seed):
+    x = augmented(NOTHING.model_copy(update={"rotation_electrodes": 1}), seed)
+    for wrist in range(2):
+        turns = [k for k in (-1, 0, 1) if np.array_equal(x[:, wrist], np.roll(frames()[:, wrist], k, axis=1))]
+        assert len(turns) == 1
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_jitter_moves_one_wrist_against_the_other_by_at_most_60_ms(seed):
+    x = augmented(NOTHING.model_copy(update={"jitter_s": 0.06}), seed)
+    moved = [w for w in range(2) if not np.array_equal(x[:, w], frames()[:, w])]
+    assert len(moved) <= 1
+    for wrist in moved:
+        assert any(np.array_equal(x[10:40, wrist], frames()[10 - k : 40 - k, wrist]) for k in range(-8, 9))
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_time_masks_hold_the_mean_on_one_wrist_and_end_in_time(seed):
+    x = augmented(NOTHING.model_copy(update={"time_masks": 1, "time_mask_s": 0.08}), seed)
+    changed = (x != frames()).any((2, 3))  # (T, W)
+    assert changed.any(0).sum() <= 1
+    assert changed.sum() <= 10
+    for t, wrist in np.argwhere(changed):
+        np.testing.assert_allclose(x[t, wrist], frames()[:, wrist].mean(0), atol=1e-6)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_frequency_masks_are_neighbouring_bins_of_all_electrodes(seed):
+    x = augmented(NOTHING.model_copy(update={"frequency_masks": 1, "frequency_mask_bins": 4}), seed)
+    changed = np.flatnonzero((x != frames()).any((0, 1, 2)))
+    assert len(changed) <= 4
+    assert np.ptp(changed) < 4 if len(changed) else True
+    if len(changed):
+        assert np.ptp(x[..., changed]) == 0
+
+
+@pytest.mark.parametrize("name", ["time_masks", "frequency_masks", "rotation_electrodes", "jitter_s"])
+def test_every_setting_does_something(name):
+    everything = Augmentation(
+        rotation_electrodes=0,
+        jitter_s=0.06 if name == "jitter_s" else 0,
+        time_masks=0,
+        time_mask_s=0.1,
+        frequency_masks=0,
+        frequency_mask_bins=4,
+    )
+    if name != "jitter_s":
+        everything = everything.model_copy(update={name: 2})
+    assert any(not np.array_equal(augmented(everything, seed), frames()) for seed in range(20))

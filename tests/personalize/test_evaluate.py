@@ -1,0 +1,136 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.charset import CHARSET
+from edge.normalize import prior_from
+from edge.pipeline import Pipeline
+from edge.samples import KeyPress, SampleChunk
+from personalize import model
+from personalize.evaluate import emissions, evaluate, score_emissions, session_emissions
+from personalize.features import log_power, network_input
+from personalize.geometry import Geometry
+from personalize.labels import labels_of
+from personalize.networks import NETWORKS
+from personalize.reference import TorchRuntime
+from personalize.train import initial_network
+from tests.personalize.toys import START_S, toy_session
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A streaming network that says many things: its head is made louder."""
+    network = initial_network("streaming", 3)
+    with torch.no_grad():
+        network.head.weight *= 20
+    return network
+
+
+def described(network, session):
+    return model.describe(
+        network, user="toy", simulated=True, sides=session.sides, prior=prior_from([log_power(session)])
+    )
+
+
+@settings(max_examples=6, deadline=None)
+@given(chunk=st.integers(1, 40).map(lambda n: 2 * n))
+def test_chunks_of_any_size_say_what_the_whole_says(network, chunk):
+    session = toy_session(2, 3)
+    frames = network_input(log_power(session), prior_from([log_power(session)]))
+    geometry = Geometry.of(network)
+    with torch.inference_mode():
+        whole = network(torch.from_numpy(frames[: len(frames) // 2 * 2])[None], network.initial_state(1))[0][
+            0
+        ]
+    found = emissions(TorchRuntime(network, chunk), frames, geometry, chunk)
+    np.testing.assert_allclose(found, whole.numpy(), atol=1e-4)
+
+
+def test_overlapping_chunks_of_a_network_with_context_say_what_the_whole_says():
+    network = initial_network("tds", 0).eval()
+    frames = np.random.default_rng(0).standard_normal((220, 2, 16, 33)).astype(np.float32)
+    with torch.inference_mode():
+        whole = network(torch.from_numpy(frames)[None], ())[0][0].numpy()
+    found = emissions(TorchRuntime(network, 150), frames, Geometry.of(network), 150)
+    np.testing.assert_allclose(found, whole, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_too_few_frames_say_nothing(name):
+    network = initial_network(name, 0)
+    runtime = TorchRuntime(network)
+    nothing = emissions(
+        runtime, np.zeros((1, 2, 16, 33), np.float32), Geometry.of(network), runtime.chunk_frames
+    )
+    assert nothing.shape == (1 if name == "spatial_lstm" else 0, CHARSET.num_classes)
+
+
+def test_the_live_pipeline_says_what_evaluation_says(network):
+    session = toy_session(2, 4, filtered=False)
+    manifest = described(network, session)
+    runtime = TorchRuntime(network, manifest.chunk_frames)
+    offline = session_emissions(runtime, manifest, session)
+    heard = []
+    pipeline = Pipeline(manifest, runtime, filtered=False)
+    state = pipeline.initial_state()
+    for start in range(0, len(session.time_s), 333):
+        part = slice(start, start + 333)
+        chunk = SampleChunk(start, session.time_s[part], session.emg_uv[part], session.valid[part])
+        state, keys = pipeline.step(state, chunk)
+        heard += [key.label for key in keys]
+    from edge.ctc import greedy
+
+    expected = greedy(offline[: state.decoder.emissions])
+    assert len(expected) > 5
+    assert heard == expected
+
+
+def test_the_reference_is_a_pure_function_of_frames_and_state(network):
+    runtime = TorchRuntime(network, 4)
+    frames = np.random.default_rng(0).standard_normal((4, 2, 16, 33)).astype(np.float32)
+    state = runtime.initial_state()
+    one, after = runtime.run(frames, state)
+    other, _ = runtime.run(frames, state)
+    assert np.array_equal(one, other)
+    assert [s.shape for s in state] == [s.shape for s in after] == [(8, 192), (8, 192), (96,), (96,)]
+    assert not np.array_equal(runtime.run(frames, after)[0], one)
+
+
+def said(keys, count):
+    """(count, K) emissions that say each key at its emission."""
+    out = np.zeros((count, CHARSET.num_classes), np.float32)
+    out[:, CHARSET.blank] = 1
+    for emission, key in keys:
+        out[emission, CHARSET.index(key)] = 2
+    return out
+
+
+def test_keys_are_scored_in_order_and_prompts_phrase_by_phrase():
+    geometry = Geometry.of(initial_network("streaming", 0))
+    session = toy_session(2, 4)
+    keys = tuple(KeyPress(k, START_S + t, START_S + t + 0.1) for k, t in (("a", 1.0), ("b", 2.0), ("c", 3.0)))
+    due = [int(e) for e in geometry.due(np.array([125.0, 250.0, 375.0]))]
+    perfect = said(zip(due, "abc", strict=True), 250)
+    assert score_emissions(perfect, labels_of(replace(session, keys=keys)), geometry).errors == 0
+    wrong = said(zip(due, "abd", strict=True), 250)
+    assert score_emissions(wrong, labels_of(replace(session, keys=keys)), geometry).substitutions == 1
+
+    from edge.samples import Prompt
+
+    prompts = (Prompt("a", START_S + 0.9, START_S + 1.1), Prompt("c", START_S + 2.9, START_S + 3.1))
+    prompted = labels_of(replace(session, condition="prompted", keys=(), prompts=prompts))
+    score = score_emissions(perfect, prompted, geometry)
+    assert (score.errors, score.length) == (0, 2), "what was typed between prompts is not held against it"
+
+
+def test_evaluation_adds_recordings_up(network):
+    sessions = [toy_session(i, 4) for i in range(2)]
+    manifest = described(network, sessions[0]).model_copy(update={"chunk_frames": 100})
+    runtime = TorchRuntime(network)
+    both = evaluate(runtime, manifest, sessions)
+    alone = [evaluate(runtime, manifest, [s]) for s in sessions]
+    assert both == tuple(a + b for a, b in zip(*alone, strict=True))

@@ -1,0 +1,111 @@
+from dataclasses import replace
+
+import pytest
+
+from edge.errors import BadInput, NotEnoughData
+from edge.session import write_session
+from edge.store import UserStore
+from personalize import recipe, splits
+from personalize.evaluate import evaluate
+from personalize.fit import gather, personalize_user
+from personalize.model import load_model
+from personalize.reference import TorchRuntime
+from personalize.report import read_report
+from personalize.train import TrainingFailed
+from tests.personalize.toys import toy_session
+
+QUICK = recipe.load("streaming").model_copy(
+    update={"steps": 24, "evaluations": 2, "batch_windows": 2, "window_s": 2.0}
+)
+BARELY = QUICK.model_copy(update={"steps": 1, "evaluations": 1})
+
+
+@pytest.fixture(autouse=True)
+def short_recordings_will_do(monkeypatch):
+    monkeypatch.setattr(splits, "MIN_TRAINING_S", 10.0)
+
+
+@pytest.fixture
+def user(tmp_path):
+    return UserStore(tmp_path).create("ada")
+
+
+def record(user, *sessions):
+    for session in sessions:
+        write_session(user.session_path(user.new_session_name()), session)
+
+
+def test_recordings_become_a_model_in_use_with_its_report(user):
+    test = toy_session(3, 6)
+    record(user, toy_session(0, 20), toy_session(1, 6), test)
+    report, folder = personalize_user(user, QUICK)
+    assert [(p.session, p.role) for p in report.parts] == [
+        ("session-0001", "train"),
+        ("session-0002", "validation"),
+        ("session-0003", "test"),
+    ]
+    assert user.current() == folder
+    assert report.promoted
+    assert report.simulated
+    assert report.test_before is None
+    assert read_report(folder) == report
+    network, manifest = load_model(folder)
+    again = evaluate(TorchRuntime(network), manifest.model_copy(update={"chunk_frames": 100}), [test])
+    assert again.percent == pytest.approx(report.test.percent, abs=1e-3)
+    assert report.test.length == len(test.labels)
+    assert report.validation.percent < 60
+
+
+def test_a_worse_model_is_kept_and_not_put_in_use(user):
+    record(user, toy_session(0, 25), toy_session(1, 6))
+    good = personalize_user(user, QUICK)
+    worse = personalize_user(user, BARELY)
+    assert not worse.report.promoted
+    assert worse.report.current_validation == good.report.validation
+    assert user.current() == good.folder
+    assert worse.folder.is_dir()
+    onward = personalize_user(user, BARELY, start="current")
+    assert onward.report.test_before is not None
+    assert onward.report.test_before.percent == good.report.test.percent
+
+
+def test_prompts_alone_and_one_band_are_first_class(user):
+    for seed, seconds in ((0, 20), (1, 6), (2, 6)):
+        record(user, toy_session(seed, seconds, on_keyboard=False, sides=("right",)))
+    report, folder = personalize_user(user, BARELY)
+    assert load_model(folder)[1].sides == ("right",)
+    assert report.test.length > 0
+
+
+def test_nothing_of_the_test_recording_reaches_training(user):
+    record(user, toy_session(0, 20), toy_session(1, 6), toy_session(2, 6))
+    _, folder = personalize_user(user, BARELY)
+    user.sessions()[-1].unlink()
+    record(user, toy_session(9, 7))
+    _, other = personalize_user(user, BARELY)
+    assert (folder / "network.safetensors").read_bytes() == (other / "network.safetensors").read_bytes()
+    assert load_model(folder)[1].normalization == load_model(other)[1].normalization
+
+
+def test_a_failed_run_leaves_nothing(user):
+    record(user, toy_session(0, 25), toy_session(1, 6))
+    hot = QUICK.model_copy(update={"learning_rate": 1e30, "gradient_norm": 1e30, "warmup_fraction": 0.0})
+    with pytest.raises(TrainingFailed):
+        personalize_user(user, hot)
+    assert user.slots() == []
+    assert user.current() is None
+
+
+def test_too_little_or_empty_recordings_are_refused(user):
+    with pytest.raises(NotEnoughData, match="no sessions"):
+        gather(user)
+    record(user, toy_session(0, 25), replace(toy_session(1, 6), keys=()))
+    with pytest.raises(NotEnoughData, match=r"session-0002.*hold no key"):
+        gather(user)
+
+
+def test_starts_that_do_not_exist_are_refused(user):
+    with pytest.raises(BadInput, match="no model yet"):
+        personalize_user(user, QUICK, start="current")
+    with pytest.raises(BadInput, match="spatial_lstm"):
+        personalize_user(user, QUICK.model_copy(update={"network": "spatial_lstm"}), start="base")

@@ -1,0 +1,71 @@
+import pytest
+import yaml
+
+from edge.errors import BadInput
+from personalize import recipe
+from personalize.networks import NETWORKS
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_shipped_recipes_are_valid_and_carry_their_file_name(name):
+    loaded = recipe.load(name)
+    assert loaded.name == name
+    assert loaded == recipe.load(recipe.path(name))
+
+
+def test_the_three_recipes_ship():
+    assert recipe.names() == ["finetune", "paper", "streaming"]
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_every_number_says_why(name):
+    lines = recipe.path(name).read_text(encoding="utf-8").splitlines()
+    numbers = [line for line in lines if any(c.isdigit() for c in line.split("#")[0].partition(":")[2])]
+    assert numbers
+    assert [line for line in numbers if "#" not in line] == []
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_every_network_can_be_named(name):
+    fields = recipe.load("paper").model_dump() | {"network": name}
+    assert recipe.Recipe.model_validate(fields).network == name
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"learning_rat": 1}, "learning_rat"),
+        ({"steps": 0}, "steps"),
+        ({"network": "transformer"}, "streaming"),
+        ({"align": {"early_weight": 2}}, "align"),
+        ({"start": "elsewhere"}, "start"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_by_its_field(tmp_path, change, says):
+    fields = yaml.safe_load(recipe.path("streaming").read_text(encoding="utf-8")) | change
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(fields), encoding="utf-8")
+    with pytest.raises(BadInput, match=says):
+        recipe.load(file)
+
+
+@pytest.mark.parametrize("content", [b": :\n- [", b"\xff\xfe\x00", b"", b"just words"])
+def test_a_file_that_is_no_recipe_is_refused(tmp_path, content):
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(content)
+    with pytest.raises(BadInput, match=r"mine\.yaml"):
+        recipe.load(str(file))
+
+
+def test_unknown_names_and_missing_files_are_refused(tmp_path):
+    with pytest.raises(BadInput, match="streaming"):
+        recipe.load("strimming")
+    with pytest.raises(BadInput, match="cannot be read"):
+        recipe.load(tmp_path / "absent.yaml")
+
+
+def test_overrides_are_validated_like_a_file():
+    changed = recipe.override(recipe.load("streaming"), {"steps": 7})
+    assert changed == recipe.load("streaming").model_copy(update={"steps": 7})
+    with pytest.raises(BadInput, match="network"):
+        recipe.override(recipe.load("streaming"), {"network": "transformer"})
