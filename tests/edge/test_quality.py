@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,14 @@ TEXT = "the quick brown fox jumps over it\n"
 TIMES = np.arange(SAMPLES) / RATE_HZ
 
 
+@cache
+def noise() -> Float32:
+    return 20 * np.random.default_rng(0).standard_normal((SAMPLES, 2, 16), np.float32)
+
+
 def recording(damage: Callable[[Float32, Bool], None] = lambda _emg, _valid: None, **changes: Any) -> Session:
     """A good minute of typing, then damaged."""
-    emg = np.random.default_rng(0).normal(0, 20, (SAMPLES, 2, 16)).astype(np.float32)
+    emg = noise().copy()
     valid = np.ones((SAMPLES, 2), np.bool_)
     damage(emg, valid)
     fields = {
