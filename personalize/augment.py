@@ -5,6 +5,8 @@ Rotation and temporal jitter follow emg2qwerty (arXiv 2410.20081), masks SpecAug
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edge.features import BINS, FRAME_RATE_HZ
@@ -15,19 +17,22 @@ from personalize.recipe import Augmentation
 def augment(frames: Float32, settings: Augmentation, rng: np.random.Generator) -> None:
     """Rotate, shift and mask one window."""
     for wrist in range(WRISTS):
-        rotate(frames, wrist, int(_symmetric(rng, settings.rotation_electrodes)))
+        rotate(frames, wrist, rng.uniform(-settings.rotation_electrodes, settings.rotation_electrodes))
     jitter_frames = round(settings.jitter_s * FRAME_RATE_HZ)
-    shift(frames, int(rng.integers(WRISTS)), int(_symmetric(rng, jitter_frames)))
+    shift(frames, int(rng.integers(WRISTS)), int(rng.integers(-jitter_frames, jitter_frames + 1)))
     for _ in range(rng.integers(settings.time_masks + 1)):
         mask_time(frames, round(settings.time_mask_s * FRAME_RATE_HZ), rng)
     for _ in range(rng.integers(settings.frequency_masks + 1)):
         mask_bins(frames, settings.frequency_mask_bins, rng)
 
 
-def rotate(frames: Float32, wrist: int, electrodes: int) -> None:
-    """Turn one band by whole electrodes, as a new donning may."""
-    if electrodes:
-        frames[:, wrist] = np.roll(frames[:, wrist], electrodes, axis=1)
+def rotate(frames: Float32, wrist: int, electrodes: float) -> None:
+    """Turn one band, as a new donning does; between two electrodes their frames are interpolated."""
+    whole = math.floor(electrodes)
+    share = electrodes - whole
+    ring = frames[:, wrist]
+    near, far = np.roll(ring, whole, axis=1), np.roll(ring, whole + 1, axis=1)
+    frames[:, wrist] = near + np.float32(share) * (far - near)
 
 
 def shift(frames: Float32, wrist: int, count: int) -> None:
@@ -51,7 +56,3 @@ def mask_bins(frames: Float32, widest: int, rng: np.random.Generator) -> None:
     band = frames[..., start : start + width]
     if width:
         band[:] = band.mean()
-
-
-def _symmetric(rng: np.random.Generator, extent: int) -> np.int64:
-    return rng.integers(-extent, extent + 1)

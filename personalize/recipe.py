@@ -35,7 +35,7 @@ class Align(_Record):
 class Augmentation(_Record):
     """What is varied from window to window."""
 
-    rotation_electrodes: int = Field(ge=0, le=8)
+    rotation_electrodes: float = Field(ge=0, le=8)
     jitter_s: float = Field(ge=0)
     time_masks: int = Field(ge=0)
     time_mask_s: float = Field(ge=0)

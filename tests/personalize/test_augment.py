@@ -25,12 +25,30 @@ def test_nothing_asked_changes_nothing():
     assert np.array_equal(augmented(NOTHING, 3), frames())
 
 
+@given(wrist=st.integers(0, 1), electrodes=st.integers(-16, 16))
+def test_whole_rotations_roll_the_ring_of_one_wrist(wrist, electrodes):
+    x = frames()
+    augment.rotate(x, wrist, float(electrodes))
+    assert np.array_equal(x[:, wrist], np.roll(frames()[:, wrist], electrodes, axis=1))
+    assert np.array_equal(x[:, 1 - wrist], frames()[:, 1 - wrist])
+
+
+def test_between_two_electrodes_the_ring_is_interpolated():
+    x = frames()
+    augment.rotate(x, 0, -0.25)
+    ring = frames()[:, 0]
+    np.testing.assert_allclose(x[:, 0], 0.75 * ring + 0.25 * np.roll(ring, -1, axis=1), atol=1e-6)
+
+
 @given(seed=st.integers(0, 2**32 - 1))
-def test_rotation_turns_each_wrist_by_at_most_the_electrodes_asked(seed):
-    x = augmented(NOTHING.model_copy(update={"rotation_electrodes": 1}), seed)
-    for wrist in range(2):
-        turns = [k for k in (-1, 0, 1) if np.array_equal(x[:, wrist], np.roll(frames()[:, wrist], k, axis=1))]
-        assert len(turns) == 1
+def test_the_wrists_are_rotated_on_their_own_by_less_than_asked(seed):
+    settings = NOTHING.model_copy(update={"rotation_electrodes": 1.0})
+    x = np.zeros((1, 2, 16, 33), np.float32)
+    x[:, :, 8] = 1.0  # one electrode speaks
+    augment.augment(x, settings, np.random.default_rng(seed))
+    np.testing.assert_allclose(x.sum(2), 1.0, atol=1e-6)
+    assert not x[:, :, [*range(7), *range(10, 16)]].any()
+    assert not np.allclose(x[:, 0], x[:, 1])
 
 
 @given(seed=st.integers(0, 2**32 - 1))
