@@ -1,0 +1,168 @@
+"""The command line as a user meets it: help everywhere, wrong input refused in a sentence, nothing lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import typer
+
+from edge.session import read_session, write_session
+from edge.store import UserStore
+from qwrist import app
+from simulate.recording import to_session
+from simulate.wearer import Wearer
+
+
+class Answer(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Answer]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("QWRIST_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def run(
+    home: Path,  # noqa: ARG001  (every run has a home of its own)
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., Answer]:
+    def call(*arguments: str) -> Answer:
+        command, entry = "qwrist", app.main
+        if arguments[0] == "personalize":
+            command, entry, arguments = "personalize", app.personalize_main, arguments[1:]
+        monkeypatch.setattr("sys.argv", [command, *arguments])
+        code = 0
+        try:
+            entry()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return Answer(code, captured.out, captured.err)
+
+    return call
+
+
+VERBS = [
+    [command.name] if command.name else [] for command in typer.main.get_command(app.app).commands.values()
+]
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
+def test_every_verb_explains_itself(run: Run, verb: list[str]) -> None:
+    answer = run(*verb, "--help")
+    assert answer.code == 0
+    assert "Usage" in answer.out
+
+
+def test_no_verb_prints_the_help(run: Run) -> None:
+    answer = run("users", "--help")
+    assert "store" in answer.out or "users" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["personalize", "--user", "nobody"], "there is no user 'nobody'"),
+        (["export", "--user", "nobody"], "there is no user 'nobody'"),
+        (["forget", "--user", "nobody", "--yes"], "there is no user 'nobody'"),
+        (["enroll", "--user", "a/b", "--band", "sim:"], "cannot be a user id"),
+        (["enroll", "--user", "../x", "--band", "sim:"], "cannot be a user id"),
+        (["enroll", "--user", "ada", "--band", "usb:"], "is no source of samples"),
+        (["enroll", "--user", "ada", "--band", "sim:speed=fast"], "speed is a number"),
+        (["enroll", "--user", "ada", "--band", "sim:wearer=1000"], "the base was trained on"),
+        (["enroll", "--user", "ada", "--band", "sim:", "--sides", "middle"], "expected left, right"),
+        (["enroll", "--user", "ada", "--band", "sim:", "--minutes", "-1"], "--minutes is -1"),
+        (["check", "no/such/file.hdf5"], "no/such/file.hdf5"),
+        (["check"], "name a session file or a --user"),
+        (["configs", "show", "nothing"], "there is no recipe 'nothing'"),
+        (["configs", "validate", "no-such-file.yaml"], "cannot be read"),
+        (["personalize", "--user", "nobody", "--from", "heaven"], "nobody"),
+        (["users", "--jsn"], "--jsn"),
+    ],
+)
+def test_wrong_input_is_refused_in_a_sentence(run: Run, arguments: list[str], sentence: str) -> None:
+    answer = run(*arguments)
+    assert answer.code == 2
+    assert sentence in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_a_file_that_is_no_session_is_refused(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "letter.hdf5"
+    path.write_text("dear diary")
+    answer = run("check", str(path))
+    assert answer.code == 2
+    assert str(path) in answer.err
+
+
+def test_too_little_data_says_how_much_is_needed(run: Run, home: Path) -> None:
+    user = UserStore(home).create("ada")
+    write_session(user.session_path("session-0001"), to_session(Wearer(3).perform(0, duration_s=10)))
+    answer = run("personalize", "--user", "ada")
+    assert answer.code == 2
+    assert "1 session" in answer.err
+    assert "qwrist enroll" in answer.err
+
+
+def test_a_session_is_recorded_over_the_link_and_listed(run: Run, home: Path) -> None:
+    answer = run("enroll", "--user", "ada", "--band", "sim:wearer=3", "--minutes", "0.35", "--json")
+    assert answer.code == 0
+    recorded = json.loads(answer.out)
+    session = read_session(Path(recorded["session"]))
+    truth = Wearer(3).perform(0, duration_s=21)
+    assert recorded["recorded_s"] == pytest.approx(21.0)
+    assert recorded["missing_percent"] == 0
+    assert len(session.keys) == recorded["keys"] > 10
+    assert session.simulated
+    assert len(session.emg_uv) == len(truth.emg_uv)
+    users = json.loads(run("users", "--json").out)
+    assert users == [{"user": "ada", "sessions": 1, "models": 0, "current": "-"}]
+
+
+def test_one_hand_and_no_keyboard_are_recorded_too(run: Run) -> None:
+    answer = run(
+        *("enroll", "--user", "one", "--band", "sim:wearer=5", "--minutes", "0.2"),
+        *("--sides", "left", "--prompts-alone", "--json"),
+    )
+    assert answer.code == 0
+    session = read_session(Path(json.loads(answer.out)["session"]))
+    assert session.sides == ("left",)
+    assert session.valid[:, 0].all()
+    assert not session.valid[:, 1].any()
+    assert not session.keys
+    assert not session.on_keyboard
+    assert session.prompts
+
+
+def test_forget_leaves_nothing(run: Run, home: Path) -> None:
+    run("enroll", "--user", "ada", "--band", "sim:wearer=3", "--minutes", "0.05")
+    assert run("forget", "--user", "ada", "--yes").code == 0
+    assert not [path for path in home.rglob("*") if path.is_file()]
+    assert json.loads(run("users", "--json").out) == []
+
+
+def test_recipes_are_listed_shown_copied_and_validated(run: Run, tmp_path: Path) -> None:
+    names = run("configs", "ls").out.split()
+    assert "finetune" in names
+    copy = tmp_path / "mine.yaml"
+    assert run("configs", "cp", "finetune", str(copy)).code == 0
+    assert copy.read_text().strip() == run("configs", "show", "finetune").out.strip()
+    assert run("configs", "cp", "finetune", str(copy)).code == 2
+    assert run("configs", "validate", str(copy)).code == 0
+    copy.write_text(copy.read_text().replace("steps: ", "stops: "))
+    answer = run("configs", "validate", str(copy))
+    assert answer.code == 2
+    assert "steps" in answer.err or "stops" in answer.err
