@@ -120,7 +120,7 @@ def _power(segments: Float32) -> Float64:
 def _clipped(segments: Float32) -> Float64:
     samples = segments.reshape(-1, ELECTRODES)
     at_extreme = (samples == samples.max(0)) | (samples == samples.min(0))
-    share: Float64 = at_extreme.mean(0) - 2 / len(samples)  # the maximum and the minimum themselves
+    share: Float64 = at_extreme.mean(0)
     return share
 
 

@@ -155,6 +155,15 @@ def test_messages_for_missing_models(store: UserStore) -> None:
         user.rollback()
 
 
+def test_promoting_the_current_model_again_changes_nothing(store: UserStore) -> None:
+    user = store.create("ada")
+    for _ in range(2):
+        user.promote(fill_slot(user))
+    user.promote(2)
+    assert user.current() == user.slot(2)
+    assert user.rollback() == user.slot(1)
+
+
 def test_a_damaged_pointer_is_named(store: UserStore) -> None:
     user = store.create("ada")
     fill_slot(user)
