@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from edge.charset import CHARSET
 from edge.ctc import greedy
-from edge.errors import QwristError
+from edge.errors import BadInput, QwristError
 from edge.files import write_atomically
 from edge.manifest import ModelManifest, RuntimeKind
 from edge.runtimes import Runtime, open_runtime
@@ -24,6 +24,7 @@ from edge.samples import Float32
 from export.golden import Golden
 from personalize.evaluate import emissions, score_emissions
 from personalize.geometry import Geometry
+from personalize.labels import Labels
 from personalize.model import load_model
 from personalize.networks import Network
 from personalize.reference import TorchRuntime
@@ -109,7 +110,9 @@ class ParityReport(_Record):
     runtimes: tuple[RuntimeParity, ...]
 
     def failures(self) -> tuple[str, ...]:
-        """What is wrong, over all runtimes."""
+        """What is wrong, over all runtimes; also that none was run."""
+        if not self.runtimes:
+            return ("nothing was compared",)
         return tuple(
             f"{parity.runtime} {failure}" for parity in self.runtimes for failure in parity.failures()
         )
@@ -178,25 +181,23 @@ def judge(runtime: Runtime, manifest: ModelManifest, expected: Sequence[Expectat
 
 def _figures(expectation: Expectation, actual: Float32, geometry: Geometry) -> Figures:
     golden, reference, whole = expectation
-    figures = compare(reference, actual)
     text = greedy(reference)
-
-    def cer(log_probs: Float32) -> float | None:
-        known = golden.labels is not None and golden.labels.count > 0
-        return (
-            score_emissions(log_probs, golden.labels, geometry).percent if golden.labels and known else None
-        )
-
     return Figures(
         golden=golden.name,
         emissions=len(actual),
         said_by_reference=len(text),
         max_delta_whole=None if whole is None else compare(whole, actual).max_delta,
         identical_text=text == greedy(actual),
-        cer_reference=cer(reference),
-        cer_runtime=cer(actual),
-        **figures._asdict(),
+        cer_reference=_cer(golden.labels, reference, geometry),
+        cer_runtime=_cer(golden.labels, actual, geometry),
+        **compare(reference, actual)._asdict(),
     )
+
+
+def _cer(labels: Labels | None, log_probs: Float32, geometry: Geometry) -> float | None:
+    if labels is None or labels.count == 0:
+        return None
+    return score_emissions(log_probs, labels, geometry).percent
 
 
 def check_artifacts(
@@ -207,14 +208,14 @@ def check_artifacts(
     Raises BadInput for artifacts that are missing or damaged; what they say is in the report, good or bad.
     """
     network, manifest = load_model(folder)
+    listed = {artifact.runtime: artifact for artifact in manifest.artifacts}
+    if not listed:
+        raise BadInput(f"{folder} holds no exported model; run: qwrist export")
     expected = expectations(network, manifest, goldens)
-    kinds = [a.runtime for a in manifest.artifacts] if runtimes is None else list(runtimes)
     found = []
-    for kind in kinds:
-        runtime = open_runtime(folder, manifest, kind, threads)
-        artifact = manifest.artifact(kind)
-        sha256 = "" if artifact is None else artifact.sha256
-        found.append(RuntimeParity(runtime=kind, sha256=sha256, figures=judge(runtime, manifest, expected)))
+    for kind in listed if runtimes is None else runtimes:
+        figures = judge(open_runtime(folder, manifest, kind, threads), manifest, expected)
+        found.append(RuntimeParity(runtime=kind, sha256=listed[kind].sha256, figures=figures))
     return ParityReport(network=manifest.network, chunk_frames=manifest.chunk_frames, runtimes=tuple(found))
 
 

@@ -81,6 +81,11 @@ def test_parity_can_be_asked_again(streaming_folder: Path) -> None:
     assert report.failures() == ()
 
 
+def test_parity_before_any_export_is_refused(model_folder: Path) -> None:
+    with pytest.raises(BadInput, match="no exported model; run: qwrist export"):
+        check_artifacts(model_folder, [])
+
+
 def test_a_recording_is_compared_with_its_error_rate(model_folder: Path) -> None:
     manifest = read_manifest(model_folder)
     golden = golden_of(toy_session(duration_s=6.0), manifest)

@@ -97,6 +97,8 @@ def test_a_silent_reference_proves_nothing() -> None:
     silent = all_blank(typing())
     assert any("nothing is proved" in failure for failure in figures(silent, silent).failures())
     assert RuntimeParity(runtime="litert", sha256="", figures=()).failures() == ("nothing was compared",)
+    empty = ParityReport(network="streaming", chunk_frames=4, runtimes=())
+    assert empty.failures() == ("nothing was compared",)
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
