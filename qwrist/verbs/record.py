@@ -13,7 +13,7 @@ import typer
 
 from edge.enroll import AtPace, Enrollment, Progress, WhenDone
 from edge.enroll import enroll as run_enrolment
-from edge.errors import BadInput
+from edge.errors import BadInput, NotEnoughData
 from edge.keys import TerminalKeys
 from edge.prompts import prompt_deck
 from edge.quality import Severity, Verdict
@@ -75,8 +75,7 @@ def enroll(
         raise BadInput(f"--seconds-per-character is {seconds_per_character:g}; expected more than 0")
     wish = Wish(minutes, parse_sides(sides), not prompts_alone, seconds_per_character)
     found = _user(UserStore.default(), user)
-    for journal in found.journals():
-        ui.note(f"sealed an interrupted recording: {recover(journal)}")
+    _seal_leftovers(found)
     recorded = record(found, bands.parse(band), wish)
     _, ended, counted = recorded.enrollment
     result = {
@@ -159,6 +158,14 @@ def _show(prompt: str) -> None:
 
 def _keep_quiet(prompt: str) -> None:
     """A simulated wearer knows the prompts."""
+
+
+def _seal_leftovers(user: User) -> None:
+    for journal in user.journals():
+        try:
+            ui.note(f"sealed an interrupted recording: {recover(journal)}")
+        except NotEnoughData:
+            ui.note(f"removed an interrupted recording that held no sample: {journal}")
 
 
 def _user(store: UserStore, user_id: str) -> User:
