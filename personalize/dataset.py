@@ -87,9 +87,9 @@ class Windows:
         """Collect `windows`, each varied on its own."""
         longest = max(window.stop - window.first for window in windows)
         frames = [self._frames(window, longest) for window in windows]
-        for values in frames if augmentation is not None else ():
-            assert augmentation is not None
-            augment(values, augmentation, rng)
+        if augmentation is not None:
+            for values in frames:
+                augment(values, augmentation, rng)
         return Batch(
             frames=torch.from_numpy(np.stack(frames)),
             emissions=torch.tensor([window.stop - window.first for window in windows]),
