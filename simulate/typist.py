@@ -39,10 +39,10 @@ class Habits:
     def draw(cls, rng: np.random.Generator) -> Habits:
         """One person's habits."""
         return cls(
-            interval_s=float(np.clip(0.165 * rng.lognormal(0, 0.12), 0.13, 0.21)),
-            interval_spread=float(rng.uniform(0.30, 0.42)),
-            hold_s=float(rng.uniform(0.105, 0.125)),
-            hold_spread=float(rng.uniform(0.18, 0.28)),
+            interval_s=float(rng.uniform(0.155, 0.185)),
+            interval_spread=float(rng.uniform(0.30, 0.40)),
+            hold_s=float(rng.uniform(0.112, 0.132)),
+            hold_spread=float(rng.uniform(0.22, 0.32)),
             slip_rate=float(np.clip(0.03 * rng.lognormal(0, 0.35), 0.015, 0.05)),
             space_side="right" if rng.random() < 0.8 else "left",
         )
