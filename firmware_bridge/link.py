@@ -42,7 +42,7 @@ from firmware_bridge.scan import FoundBand
 Clock = Callable[[], float]
 
 _CONNECT_TIMEOUT_S: Final = 20.0  # BlueZ takes up to 10 s where the air is busy
-_GATT_TIMEOUT_S: Final = 5.0  # ATT itself gives up after 30 s, and the link is dead then
+GATT_TIMEOUT_S: Final = 5.0  # ATT itself gives up after 30 s, and the link is dead then
 _CLOSE_TIMEOUT_S: Final = 2.0
 _MTU_POLLS: Final = 20  # every 0.1 s: Windows reports 23 for up to 2 s after connecting
 QUEUE_PACKETS: Final = 1024  # 10 s at 517 bytes: longer than any pause that a live reader survives
@@ -86,6 +86,7 @@ class BandLink:
         codec: Codec,
         wake: Callable[[], None],
         backend: Backend | None = None,
+        gatt_timeout_s: float = GATT_TIMEOUT_S,
     ) -> None:
         self.band = band
         self.codec = codec
@@ -96,7 +97,7 @@ class BandLink:
         self.heard_s = 0.0  # when the last notification came, taken or not
         self._clock = clock
         self._wake = wake
-        self._backend = backend
+        self._gatt_timeout_s = gatt_timeout_s
         self._queue: deque[Arrival] = deque()
         self._client = BleakClient(
             band.device, disconnected_callback=self._on_disconnected, backend=backend and backend.client
@@ -203,14 +204,15 @@ class BandLink:
         value = encode_operation(operation)
         await self._do(what, self._client.write_gatt_char(CONTROL, value, response=True))
 
-    async def _do(self, what: str, action: Awaitable[_T], timeout_s: float = _GATT_TIMEOUT_S) -> _T:
+    async def _do(self, what: str, action: Awaitable[_T], timeout_s: float | None = None) -> _T:
+        timeout_s = self._gatt_timeout_s if timeout_s is None else timeout_s
         try:
             async with asyncio.timeout(timeout_s):
                 return await action
         except TimeoutError:
             self.state = LinkState.LOST
             raise SourceLost(
-                f"{self._name} did not answer within {timeout_s:.0f} s ({what}); bring it near and try again"
+                f"{self._name} did not answer within {timeout_s:g} s ({what}); bring it near and try again"
             ) from None
         except (BleakError, OSError) as error:
             self.state = LinkState.LOST

@@ -49,6 +49,8 @@ class _Lane:
         self.wrist = SIDES.index(link.band.side)
         self.stream = StreamState()
         self.refused = 0
+        self.heard_s = 0.0  # what the link said at the last look
+        self.silent_s = 0.0
 
 
 class BandPair:
@@ -65,6 +67,7 @@ class BandPair:
         self._aligner = Aligner(sides)
         self._state: AlignState = self._aligner.initial_state()
         self._begun = False
+        self._looked_s = 0.0
 
     async def chunks(self) -> AsyncGenerator[SampleChunk, None]:
         """Start the bands and iterate until they end.
@@ -78,6 +81,7 @@ class BandPair:
         try:
             for lane in self._lanes:
                 await lane.link.start()
+            self._looked_s = self._clock()
             while True:
                 self._woken.clear()
                 loss = self._collect()
@@ -109,7 +113,17 @@ class BandPair:
                 return SourceLost(
                     f"the {lane.link.band.side} band disconnected; bring it near, charge it and connect again"
                 )
-            if self._clock() - lane.link.heard_s > SILENCE_S and not lane.stream.ended:
+        return self._silence()
+
+    def _silence(self) -> SourceLost | None:
+        """Who has sent nothing for too long. Time that this process slept through is not held against them."""
+        now_s = self._clock()
+        passed_s = min(now_s - self._looked_s, 2 * _LOOK_S)
+        self._looked_s = now_s
+        for lane in self._lanes:
+            lane.silent_s = 0.0 if lane.link.heard_s > lane.heard_s else lane.silent_s + passed_s
+            lane.heard_s = lane.link.heard_s
+            if lane.silent_s > SILENCE_S and not lane.stream.ended:
                 return SourceLost(
                     f"the {lane.link.band.side} band has sent nothing for {SILENCE_S * 1000:.0f} ms; "
                     "bring it near and keep other radios away"

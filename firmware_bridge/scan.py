@@ -43,7 +43,7 @@ async def find(
     Raises BandNotFound where one is missing or two answer for a side, BluetoothUnavailable.
     """
     found = await _listen(timeout_s, backend, until_sides=sides)
-    return [_only(side, [band for band in found if band.side == side], timeout_s) for side in sides]
+    return [only_one(side, [band for band in found if band.side == side], timeout_s) for side in sides]
 
 
 async def _listen(duration_s: float, backend: Backend | None, until_sides: Iterable[Side]) -> list[FoundBand]:
@@ -67,10 +67,11 @@ async def _listen(duration_s: float, backend: Backend | None, until_sides: Itera
     return list(found.values())
 
 
-def _only(side: Side, bands: Sequence[FoundBand], timeout_s: float) -> FoundBand:
+def only_one(side: Side, bands: Sequence[FoundBand], timeout_s: float) -> FoundBand:
+    """The band of `side` among `bands`. Raises BandNotFound where it is missing, not alone, or too old."""
     if not bands:
         raise BandNotFound(
-            f"no {side} band was heard in {timeout_s:.0f} s; switch it on, bring it near, and check "
+            f"no {side} band was heard in {timeout_s:g} s; switch it on, bring it near, and check "
             "that nothing else is connected to it"
         )
     if len(bands) > 1:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar, Final, Literal
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from bleak import BleakScanner
 from bleak.args import SizedBuffer
@@ -28,6 +29,7 @@ from bumble.device import Advertisement, Connection, Device
 from firmware_bridge.backends import Backend
 
 _MTU: Final = 517  # what BlueZ asks for: a 512-byte value, its opcode, handle and a length
+_T = TypeVar("_T")
 _UUID_BYTES: Final = {
     AdvertisingData.Type.INCOMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS: 2,
     AdvertisingData.Type.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS: 2,
@@ -122,6 +124,8 @@ class BumbleClient(BaseBleakClient):
 
     async def connect(self, pair: bool, **kwargs: object) -> None:  # noqa: FBT001 - bleak's signature
         """Connect, exchange the MTU, discover. Raises BleakError."""
+        if self._connection is not None:
+            raise BleakError("already connected")
         if self._peer is None:
             self._peer = await BleakScanner.find_device_by_address(
                 self.address, timeout=self._timeout, backend=self.scanner
@@ -186,18 +190,18 @@ class BumbleClient(BaseBleakClient):
         self, characteristic: BleakGATTCharacteristic, callback: NotifyCallback, **kwargs: object
     ) -> None:
         """Subscribe; `callback` runs on the event loop, in the order of arrival."""
-        self._connected()
 
         def on_value(value: bytes) -> None:
             callback(bytearray(value))
 
         self._subscribers[characteristic.handle] = on_value
-        await characteristic.obj.subscribe(on_value)
+        await self._request(characteristic.obj.subscribe(on_value))
 
     async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
         """Unsubscribe."""
-        self._connected()
-        await characteristic.obj.unsubscribe(self._subscribers.pop(characteristic.handle))
+        await self._request(
+            characteristic.obj.unsubscribe(self._subscribers.pop(characteristic.handle, None))
+        )
 
     def _connected(self) -> Connection:
         if self._connection is None:
@@ -205,20 +209,28 @@ class BumbleClient(BaseBleakClient):
         return self._connection
 
     async def _read(self, proxy: gatt_client.AttributeProxy[bytes]) -> bytearray:
-        self._connected()
-        try:
-            return bytearray(await proxy.read_value())
-        except att.ATT_Error as error:
-            raise _protocol_error(error) from error
+        return bytearray(await self._request(proxy.read_value()))
 
     async def _write(
         self, proxy: gatt_client.AttributeProxy[bytes], data: SizedBuffer, *, with_response: bool
     ) -> None:
+        await self._request(proxy.write_value(bytes(data), with_response=with_response))
+
+    async def _request(self, action: Coroutine[Any, Any, _T]) -> _T:
+        """The answer to an ATT request, or the error that bleak has for its absence."""
+        if self._connection is None:
+            action.close()
         self._connected()
         try:
-            await proxy.write_value(bytes(data), with_response=with_response)
+            return await action
         except att.ATT_Error as error:
-            raise _protocol_error(error) from error
+            raise BleakGATTProtocolError(BleakGATTProtocolErrorCode(error.error_code)) from error
+        except asyncio.CancelledError:
+            # bumble cancels the requests of a link that is gone; a cancellation of ours goes through
+            task = asyncio.current_task()
+            if self._connection is not None or (task is not None and task.cancelling()):
+                raise
+            raise BleakError("disconnected") from None
 
     def _on_disconnection(self, reason: int) -> None:
         self._connection = None
@@ -252,10 +264,6 @@ class BumbleClient(BaseBleakClient):
                 )
 
 
-def _protocol_error(error: att.ATT_Error) -> BleakGATTProtocolError:
-    return BleakGATTProtocolError(BleakGATTProtocolErrorCode(error.error_code))
-
-
 def _uuid(uuid: UUID) -> str:
     return normalize_uuid_str(uuid.to_hex_str("-"))
 
@@ -280,4 +288,6 @@ def _advertisement_data(advertisement: Advertisement) -> AdvertisementData:
             manufacturer[int.from_bytes(value[:2], "little")] = bytes(value[2:])
         elif type_id == kind.TX_POWER_LEVEL:
             tx_power = int.from_bytes(value[:1], "little", signed=True)
+    # bumble's virtual air repeats the advertisement where the scan response belongs
+    uuids = list(dict.fromkeys(uuids))
     return AdvertisementData(name, manufacturer, {}, uuids, tx_power, advertisement.rssi, (advertisement,))

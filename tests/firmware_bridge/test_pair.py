@@ -171,7 +171,7 @@ def test_a_reader_may_leave_early():
 
 
 def test_in_real_time_the_samples_are_the_same():
-    """What arrives is exact here too; where it stands depends on this machine's load, so that is not asked."""
+    """What arrives is exact here too; where it stands depends on this machine's load."""
     source = ArraySource(noise_uv(2400))
     got = record(source, speed=1.0)
     sent = dequantize(quantize(source.emg_uv, Codec.PACK12), Codec.PACK12)
