@@ -1,6 +1,6 @@
 """How much faster than real time two virtual bands stream through the whole stack, by codec and MTU.
 
-Both bands, the central, bleak's API and the alignment run in one process, so the CPU figure is for all of them:
+Bands, central, bleak's API and alignment run in one process; the CPU figure is for all of them:
 `python benchmarks/link.py [seconds of EMG]`.
 """
 

@@ -116,7 +116,7 @@ class BandPair:
         return self._silence()
 
     def _silence(self) -> SourceLost | None:
-        """Who has sent nothing for too long. Time that this process slept through is not held against them."""
+        """Who has sent nothing for too long, not counting time that this process slept through."""
         now_s = self._clock()
         passed_s = min(now_s - self._looked_s, 2 * _LOOK_S)
         self._looked_s = now_s
