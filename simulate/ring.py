@@ -18,6 +18,7 @@ _PEAK_S: Final = 0.009  # where a potential is centred in those 24 ms
 _ORDERS: Final = (1.0, 0.5, 0.2)  # Hermite-Rodriguez functions of order 1, 2, 3 at equal heights
 _NEAR: Final = 0.35  # wrist radii: a typical unit's distance, where its strength is quoted
 _CONTACT: Final = 0.06  # wrist radii: an electrode has an extent, so no distance is zero
+_FURTHEST: Final = 1.6  # electrodes: 17 mm on a wrist of 17 cm; further, a wearer sees that it sits wrong
 _REGRIP_S: Final = 15.0  # the ring is held still for this long; drift moves it from one piece to the next
 
 
@@ -36,7 +37,7 @@ class Donning:
     def draw(cls, difficulty: Difficulty, rng: np.random.Generator) -> Donning:
         """One putting-on."""
         return cls(
-            rotation=float(np.clip(rng.normal(0, difficulty.donning_shift), -1.6, 1.6)),
+            rotation=float(np.clip(rng.normal(0, difficulty.donning_shift), -_FURTHEST, _FURTHEST)),
             creep=float(rng.normal(0, difficulty.drift_shift)),
             axial=float(rng.normal(0, 0.35)),
             gain=rng.lognormal(0, difficulty.gain_spread, ELECTRODES),

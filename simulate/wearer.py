@@ -68,7 +68,8 @@ class Wearer:
             raise BadInput(f"user is {self.user}; a simulated user is a number from 0")
         if self.sides not in (SIDES, SIDES[:1], SIDES[1:]):
             raise BadInput(f"sides is {self.sides!r}; expected ('left', 'right'), ('left',) or ('right',)")
-        self._difficulty  # noqa: B018  (an unknown name is refused here, not at the first session)
+        if isinstance(self.difficulty, str):
+            preset(self.difficulty)  # an unknown name is refused here, not at the first session
 
     def perform(
         self, session: int, *, duration_s: float | None = None, prompts: Sequence[str] | None = None
@@ -81,6 +82,7 @@ class Wearer:
             raise BadInput("a performance needs an end: give duration_s, prompts or both")
         if duration_s is not None and not duration_s > 0:
             raise BadInput(f"duration_s is {duration_s}; expected a positive number of seconds")
+        _check_session(session)
         rng = stream("typing", self.user, session)
         deck = prompt_deck(int(rng.integers(2**63))) if prompts is None else self._typeable(prompts)
         typed = self._typist.type(deck, rng, np.inf if duration_s is None else duration_s)
@@ -93,6 +95,7 @@ class Wearer:
 
         Raises BadInput where there are no keys or one lies before the start.
         """
+        _check_session(session)
         if not keys or min(key.press_s for key in keys) < 0:
             raise BadInput("a log of keys needs at least one press, none before 0 s; shift its times")
         end_s = max(key.release_s for key in keys) + LEAD_OUT_S
@@ -152,3 +155,8 @@ class Wearer:
                         "leave it out"
                     )
         return prompts
+
+
+def _check_session(session: int) -> None:
+    if session < 0:
+        raise BadInput(f"session is {session}; the sessions of a wearer are numbered from 0")
