@@ -31,6 +31,7 @@ DIFFICULTIES = ("medium", "mid")  # alternating from wearer to wearer
 VALIDATION_USERS = 4  # the last of BASE_USERS: they choose the epoch
 NEW_WEARERS = (31, 32, 33, 34)  # met by nothing: the zero-shot figure
 SESSIONS = 2  # a wearer: two donnings
+DROPOUT = 0.1  # less than for one person: two hours of many people's typing are not learnt by heart
 
 
 def recordings(user: int, difficulty: str, minutes: float, sessions: int = SESSIONS) -> list[FramedSession]:
@@ -67,8 +68,8 @@ def zero_shot(network: Network, minutes: float) -> dict[str, float]:
 def main() -> None:
     """Train, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=7.0, help="of typing a wearer")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--minutes", type=float, default=6.0, help="of typing a wearer")
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
     asked = parser.parse_args()
@@ -82,9 +83,8 @@ def main() -> None:
     print(f"{len(prepared)} wearers typed and framed in {time.monotonic() - started_s:.0f} s", flush=True)
 
     training, validation = BASE_USERS[:-VALIDATION_USERS], BASE_USERS[-VALIDATION_USERS:]
-    settings = recipe.override(
-        recipe.load("streaming"), {"steps": asked.steps, "evaluations": max(1, asked.steps // 500)}
-    )
+    changes = {"steps": asked.steps, "evaluations": max(1, asked.steps // 500), "dropout": DROPOUT}
+    settings = recipe.override(recipe.load("streaming"), changes)
     network = initial_network("streaming", asked.seed)
     result = train(
         network,
@@ -96,7 +96,7 @@ def main() -> None:
     )
     for evaluation in result.evaluations:
         print(f"step {evaluation.step}: validation CER {evaluation.cer.percent:.1f} %")
-    figures = zero_shot(network, 4.0)
+    figures = zero_shot(network, 3.0)
     print(f"zero-shot: {figures}, mean {np.mean(list(figures.values())):.1f} %")
     if asked.dry_run:
         return
