@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge.charset import BACKSPACE, ENTER, SHIFT, SPACE
-from edge.samples import KeyPress, Prompt, Side
+from edge.samples import Float64, KeyPress, Prompt, Side
 from simulate.keyboard import SHIFT_RIGHT, Place, base_key, layout, needs_shift, neighbours
 
 LEAD_IN_S: Final = 2.0  # rest before the first prompt, so that filters and running statistics settle
@@ -156,9 +156,7 @@ class Typist:
             pace *= rng.uniform(2.0, 5.0)  # looks at the prompt
         return pace
 
-    def _release_s(
-        self, keys: list[str], presses_s: np.typing.NDArray[np.float64], i: int, hold_s: float
-    ) -> float:
+    def _release_s(self, keys: list[str], presses_s: Float64, i: int, hold_s: float) -> float:
         release_s = float(presses_s[i] + hold_s)
         if keys[i] in (SHIFT, SHIFT_RIGHT):
             return float(presses_s[i + 1] + hold_s / 2)  # held while the capital is struck
