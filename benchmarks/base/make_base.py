@@ -1,7 +1,7 @@
 """Make the base that ships with qwrist: train the streaming network on simulated wearers.
 
-    python benchmarks/make_base.py            # about 20 minutes on one core
-    python benchmarks/make_base.py --steps 50 --minutes 1 --dry-run
+    python benchmarks/base/make_base.py  # about 20 minutes on one core
+    python benchmarks/base/make_base.py --steps 50 --minutes 1 --dry-run
 
 Its wearers are personalize.base_users.BASE_USERS, of two difficulties; the last four choose the epoch. Each
 wearer's frames are normalised from that wearer's own statistics, as a user's will be. It is then read, as it
@@ -104,7 +104,7 @@ def main() -> None:
         network,
         base.BaseCard(
             network=network.name,
-            command=shlex.join(["python", "benchmarks/make_base.py", *sys.argv[1:]]),
+            command=shlex.join(["python", "benchmarks/base/make_base.py", *sys.argv[1:]]),
             users=tuple(training),
             validation_users=tuple(validation),
             minutes=asked.minutes * len(training),
