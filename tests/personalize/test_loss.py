@@ -58,8 +58,10 @@ def test_the_aligned_part_fades_after_the_first_part_of_the_run():
     due = batch([[BLANK, 3, 3, BLANK]], [1])
     early, late = (decoder_loss(found, due, ALIGN, progress) for progress in (0.59, 0.61))
     ctc = decoder_loss(found, due, None, 0.0)
+    weights = (ALIGN.early_weight, ALIGN.late_weight)
+    assert weights[0] > weights[1]
     # loss = (1 - w) ctc + w * aligned: two weights give the aligned part twice.
-    aligned = [(loss - (1 - w) * ctc) / w for loss, w in ((early, 0.8), (late, 0.4))]
+    aligned = [(loss - (1 - w) * ctc) / w for loss, w in zip((early, late), weights, strict=True)]
     assert aligned[0].item() == pytest.approx(aligned[1].item(), rel=1e-4)
 
 
