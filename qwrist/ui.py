@@ -10,6 +10,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -30,7 +31,7 @@ def progress(title: str) -> Iterator[Advance]:
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         console=ERR,
     ) as bar:
         task = bar.add_task(title, total=None, note="")
@@ -47,7 +48,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     for i, column in enumerate(columns):
         grid.add_column(column, justify="left" if i < words else "right")
     for row in rows:
-        grid.add_row(*(str(cell) for cell in row))
+        grid.add_row(*(Text(str(cell)) for cell in row))
     OUT.print(grid)
 
 
@@ -55,7 +56,7 @@ def facts(title: str, rows: Mapping[str, object]) -> None:
     """Print names and values."""
     grid = Table(title=title, title_justify="left", show_header=False)
     for name, value in rows.items():
-        grid.add_row(name, str(value))
+        grid.add_row(name, Text(str(value)))
     OUT.print(grid)
 
 

@@ -6,8 +6,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from edge.errors import BadInput
 from edge.manifest import read_manifest
 from edge.session import read_session
@@ -39,17 +37,17 @@ class Outcome(NamedTuple):
     minutes_recorded: float
     minutes_learnt_from: float
     link_speed: float
-    cer_before_percent: float
+    cer_before_percent: float | None  # None: from scratch
     cer_after_percent: float
     test_keys: int
     pte_mb: float
     tflite_mb: float
     max_delta: float
     identical_text: bool
-    live_cer_percent: float
+    live_cer_percent: float | None  # None: nothing was typed
     real_time_factor: float
-    latency_p50_ms: int
-    latency_p95_ms: int
+    latency_p50_ms: int | None  # None: no key was read right
+    latency_p95_ms: int | None
 
 
 def demo(as_json: AsJson = False) -> None:
@@ -60,13 +58,15 @@ def demo(as_json: AsJson = False) -> None:
     ui.note(f"1/{_STEPS} enroll: two virtual bands, a whole Bluetooth stack between them and this program")
     recorded = [record.record(user, Sim(WEARER), Wish(minutes)) for minutes in MINUTES]
     ui.note(f"2/{_STEPS} personalize: from the base that ships with qwrist")
-    done = models.fit(user, models.choose_recipe("base", None, None, None))
+    done = models.fit(user, models.choose_recipe())
     ui.note(f"3/{_STEPS} export: ExecuTorch and TFLite, each compared with the desk before it is kept")
     models.lower(user, done.folder)
+    from export.parity import ParityFailed
+
     ui.note(f"4/{_STEPS} parity: the files on the disk against the desk, on the test recording")
     parity = models.prove(user, done.folder)
     if parity.failures():
-        raise BadInput("; ".join(parity.failures()))
+        raise ParityFailed("; ".join(parity.failures()))
     ui.note(f"5/{_STEPS} type: {LIVE_S:.0f} s in real time, over the same link")
     typed = live.decode_live(
         USER, Sim(WEARER, speed=1.0), "litert", None, LIVE_S, None if as_json else StreamSink(sys.stdout)
@@ -85,7 +85,10 @@ def _fresh_user(store: UserStore) -> User:
     """The demo's user, without what an earlier demo left. Raises BadInput where a person has taken the id."""
     if USER in store.users():
         old = store.user(USER)
-        if not all(read_session(path).simulated for path in old.sessions()):
+        record.seal_leftovers(old)
+        recordings = all(read_session(path).simulated for path in old.sessions())
+        trained = all(read_manifest(old.slot(number)).simulated for number in old.slots())
+        if not (recordings and trained):
             raise BadInput(
                 f"the user {USER!r} has recordings of a person, which the demo would replace; "
                 "set QWRIST_HOME to another folder"
@@ -101,41 +104,46 @@ def _outcome(
     sizes = {artifact.runtime: artifact.bytes / 1e6 for artifact in manifest.artifacts}
     figures = [figure for runtime in parity.runtimes for figure in runtime.figures]
     seconds = sum(one.enrollment.progress.recorded_s for one in recorded)
-    p50, p95 = np.percentile(typed.latencies_s(), [50, 95])
+    p50, p95 = typed.latency_ms(50), typed.latency_ms(95)
     return Outcome(
         minutes_recorded=round(seconds / 60, 2),
         minutes_learnt_from=round(report.minutes("train") + report.minutes("validation"), 2),
         link_speed=round(seconds / sum(one.wall_s for one in recorded), 2),
-        cer_before_percent=report.test_before.percent if report.test_before else 100.0,
+        cer_before_percent=report.test_before.percent if report.test_before else None,
         cer_after_percent=report.test.percent,
         test_keys=report.test.length,
         pte_mb=round(sizes["executorch"], 2),
         tflite_mb=round(sizes["litert"], 2),
         max_delta=max(figure.max_delta for figure in figures),
         identical_text=all(figure.identical_text for figure in figures),
-        live_cer_percent=round(typed.cer.percent, 1) if typed.cer else 100.0,
+        live_cer_percent=round(typed.cer.percent, 1) if typed.cer else None,
         real_time_factor=round(typed.clock.real_time_factor, 3),
-        latency_p50_ms=round(1000 * p50),
-        latency_p95_ms=round(1000 * p95),
+        latency_p50_ms=p50,
+        latency_p95_ms=p95,
     )
 
 
 def _render(outcome: Outcome, typed: LiveSession, wall_s: float) -> None:
     ui.say("\n\ntyped:   " + repr(typed.truth))
     ui.say("decoded: " + repr(typed.text) + "\n")
+    p50, p95 = outcome.latency_p50_ms, outcome.latency_p95_ms
     same = "identical text" if outcome.identical_text else "DIFFERENT TEXT"
     ui.facts(
         "Measured on a simulated wearer: no figure here is a person's",
         {
             "recorded": f"{outcome.minutes_recorded} min over the link, {outcome.link_speed}x real time",
             "learnt from": f"{outcome.minutes_learnt_from} min; the last recording only tests",
-            "CER before": f"{outcome.cer_before_percent:.1f} % (the base, {outcome.test_keys} test keys)",
+            "CER before": f"{_known(outcome.cer_before_percent)} % (the base, {outcome.test_keys} test keys)",
             "CER after": f"{outcome.cer_after_percent:.1f} %",
             "artifacts": f".pte {outcome.pte_mb} MB, .tflite {outcome.tflite_mb} MB",
             "parity": f"max |Δ log p| {outcome.max_delta:.1e}, {same}",
-            "live CER": f"{outcome.live_cer_percent:.1f} % over {LIVE_S:.0f} s",
+            "live CER": f"{_known(outcome.live_cer_percent)} % over {LIVE_S:.0f} s",
             "real-time factor": f"{outcome.real_time_factor} (below 1 keeps up)",
-            "press to key event": f"p50 {outcome.latency_p50_ms} ms, p95 {outcome.latency_p95_ms} ms at 1x",
+            "press to key event": f"p50 {_known(p50)} ms, p95 {_known(p95)} ms at 1x",
             "demo": f"{wall_s / 60:.1f} min",
         },
     )
+
+
+def _known(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:g}"

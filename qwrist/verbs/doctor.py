@@ -9,6 +9,7 @@ from typing import NamedTuple
 import typer
 
 from edge.errors import QwristError
+from edge.extras import require
 from qwrist import ui
 from qwrist.verbs.users import AsJson
 
@@ -53,8 +54,7 @@ def _store() -> str:
 
 
 def _training() -> str:
-    import torch
-
+    torch = require("torch", "train")
     from personalize import base
 
     network = base.load()
@@ -82,8 +82,6 @@ def _virtual_link() -> str:
 
 
 def _bluetooth() -> str:
-    from edge.extras import require
-
     require("bleak", "ble")
     from firmware_bridge.scan import scan
 

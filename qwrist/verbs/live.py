@@ -76,6 +76,11 @@ class LiveSession:
         pairs = matches(labels, [heard.key.label for heard in self.heard])
         return [self.heard[heard].at_s - known[pressed].press_s for pressed, heard in pairs]
 
+    def latency_ms(self, percentile: float) -> int | None:
+        """A percentile of the latencies, milliseconds; None where there are none."""
+        latencies = self.latencies_s()
+        return round(1000 * float(np.percentile(latencies, percentile))) if latencies else None
+
 
 def type_(
     user: UserId,
@@ -163,10 +168,8 @@ def _report(session: LiveSession, *, as_json: bool) -> None:
     if session.pressed and (cer := session.cer) is not None:
         result |= {"typed": session.truth, "cer_percent": round(cer.percent, 2)}
     result["real_time_factor"] = round(session.clock.real_time_factor, 4)
-    latencies = session.latencies_s()
-    if latencies:
-        p50, p95 = np.percentile(latencies, [50, 95])
-        result |= {"latency_p50_ms": round(1000 * p50), "latency_p95_ms": round(1000 * p95)}
+    if session.in_real_time:
+        result |= {"latency_p50_ms": session.latency_ms(50), "latency_p95_ms": session.latency_ms(95)}
     result["simulated"] = session.simulated
     if as_json:
         ui.emit_json(result)

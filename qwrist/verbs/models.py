@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from edge.errors import BadInput
+from edge.extras import require
 from edge.manifest import ModelManifest, RuntimeKind, read_manifest
 from edge.session import Session, read_session
 from edge.store import User, UserStore
@@ -34,8 +35,12 @@ ModelOption = Annotated[int | None, typer.Option("--model", help="A model's numb
 def personalize(
     user: UserId,
     start: Annotated[
-        str, typer.Option("--from", help="base (ships with qwrist), current (the model in use) or scratch.")
-    ] = "base",
+        str | None,
+        typer.Option(
+            "--from",
+            help="base (ships with qwrist), current (the model in use) or scratch (default: the recipe's).",
+        ),
+    ] = None,
     recipe: Annotated[
         str | None, typer.Option(help="A recipe's name or .yaml file; see `qwrist configs ls`.")
     ] = None,
@@ -51,7 +56,7 @@ def personalize(
 ) -> None:
     """Fit a decoder to a user: the last recording tests, the one before it chooses the epoch."""
     found = UserStore.default().user(user)
-    chosen = choose_recipe(_start(start), recipe, network, steps)
+    chosen = choose_recipe(None if start is None else _start(start), recipe, network, steps)
     if dry_run:
         _announce(found, chosen)
         return
@@ -70,9 +75,14 @@ def _start(text: str) -> Start:
             raise BadInput(f"--from is {text!r}; expected base, current or scratch")
 
 
-def choose_recipe(start: Start, recipe: str | None, network: str | None, steps: int | None) -> Recipe:
-    """The recipe for a start, with what the command line overrides. Raises BadInput."""
-    default = "paper" if network not in (None, "streaming") else _RECIPES[start]
+def choose_recipe(
+    start: Start | None = None,
+    recipe: str | None = None,
+    network: str | None = None,
+    steps: int | None = None,
+) -> Recipe:
+    """The recipe that is named or fits, with what the command line overrides. Raises BadInput."""
+    default = "paper" if network not in (None, "streaming") else _RECIPES[start or "base"]
     changes = {"start": start, "network": network, "steps": steps}
     loaded = recipes.load(recipe or default)
     return recipes.override(loaded, {name: value for name, value in changes.items() if value is not None})
@@ -80,6 +90,7 @@ def choose_recipe(start: Start, recipe: str | None, network: str | None, steps: 
 
 def fit(user: User, recipe: Recipe, seed: int = 0) -> Personalized:
     """Personalise with a progress bar. Raises NotEnoughData, BadInput, TrainingFailed."""
+    require("torch", "train")
     from personalize.fit import personalize_user
 
     with ui.progress(f"training {recipe.network}") as advance:
@@ -92,6 +103,7 @@ def fit(user: User, recipe: Recipe, seed: int = 0) -> Personalized:
 
 
 def _announce(user: User, recipe: Recipe) -> None:
+    require("torch", "train")
     from personalize.fit import gather
 
     rows = [(part.name, part.role, f"{part.minutes:.1f}") for part in gather(user).parts]
@@ -144,6 +156,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """The CER of a model on a recording, through the same front end as live typing."""
+    require("torch", "train")
     from personalize.evaluate import evaluate as score
 
     found = UserStore.default().user(user)
@@ -189,6 +202,7 @@ def export(user: UserId, model: ModelOption = None, as_json: AsJson = False) -> 
 
 def lower(user: User, folder: Path) -> ParityReport:
     """Export with a progress bar. Raises ParityFailed and keeps the files before, where they disagree."""
+    require("torch", "train")
     from export.artifacts import export_model
     from export.golden import golden_of
 
@@ -214,6 +228,7 @@ def parity(user: UserId, model: ModelOption = None, as_json: AsJson = False) -> 
 
 def prove(user: User, folder: Path) -> ParityReport:
     """Compare every artifact of a model with its network on the held-out recording."""
+    require("torch", "train")
     from export.golden import golden_of
     from export.parity import check_artifacts
 

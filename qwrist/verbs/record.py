@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -74,9 +75,15 @@ def enroll(
     if not seconds_per_character > 0:
         raise BadInput(f"--seconds-per-character is {seconds_per_character:g}; expected more than 0")
     wish = Wish(minutes, parse_sides(sides), not prompts_alone, seconds_per_character)
-    found = _user(UserStore.default(), user)
-    _seal_leftovers(found)
-    recorded = record(found, bands.parse(band), wish)
+    spec = bands.parse(band)
+    if isinstance(spec, bands.File):
+        raise BadInput(
+            "a file is recorded already, with prompts of its own; copy it into the user's sessions folder "
+            "instead (docs/guides/real-bands.md)"
+        )
+    with _existing_or_new(UserStore.default(), user) as found:
+        seal_leftovers(found)
+        recorded = record(found, spec, wish)
     _, ended, counted = recorded.enrollment
     result = {
         "session": str(recorded.enrollment.path),
@@ -105,8 +112,15 @@ def record(user: User, spec: BandSpec, wish: Wish) -> Recorded:
     """Record one session of `user`. Raises what the source raises; what was recorded until then is kept."""
     name = user.new_session_name()
     started_s = time.monotonic()
-    with ui.progress(f"recording {name}") as advance:
-        enrollment = asyncio.run(_record(user.session_path(name), user, spec, wish, advance))
+    path = user.session_path(name)
+    try:
+        with ui.progress(f"recording {name}") as advance:
+            enrollment = asyncio.run(_record(path, user, spec, wish, advance))
+    except KeyboardInterrupt:
+        ui.note(
+            f"stopped; what was recorded is in {path}" if path.exists() else "stopped; nothing was recorded"
+        )
+        raise
     return Recorded(enrollment, time.monotonic() - started_s)
 
 
@@ -116,7 +130,7 @@ async def _record(path: Path, user: User, spec: BandSpec, wish: Wish, advance: u
     script = Script(number, 60 * wish.minutes, prompts)
 
     def report(now: Progress) -> None:
-        note = f"{now.prompts} prompts, {now.keys} keys, {100 * now.missing:.1f} % lost"
+        note = f"{now.prompts} prompts, {now.keys} keys, {100 * now.missing:.1f} % lost  {now.typed[-30:]}"
         advance(now.recorded_s, 60 * wish.minutes, note)
 
     async with bands.open_bands(spec, wish.sides, script) as opened:
@@ -160,7 +174,8 @@ def _keep_quiet(prompt: str) -> None:
     """A simulated wearer knows the prompts."""
 
 
-def _seal_leftovers(user: User) -> None:
+def seal_leftovers(user: User) -> None:
+    """Seal the recordings that were interrupted, and say so."""
     for journal in user.journals():
         try:
             ui.note(f"sealed an interrupted recording: {recover(journal)}")
@@ -168,8 +183,18 @@ def _seal_leftovers(user: User) -> None:
             ui.note(f"removed an interrupted recording that held no sample: {journal}")
 
 
-def _user(store: UserStore, user_id: str) -> User:
-    return store.user(user_id) if user_id in store.users() else store.create(user_id)
+@contextmanager
+def _existing_or_new(store: UserStore, user_id: str) -> Iterator[User]:
+    """The user; a new one is only kept if something was recorded."""
+    if user_id in store.users():
+        yield store.user(user_id)
+        return
+    user = store.create(user_id)
+    try:
+        yield user
+    finally:
+        if not user.sessions() and not user.journals():
+            store.forget(user_id)
 
 
 def check(

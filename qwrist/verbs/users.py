@@ -41,11 +41,10 @@ def forget(
     question = f"remove {len(found.sessions())} recordings and {len(found.slots())} models of {user}?"
     if not yes and not typer.confirm(question, err=True):
         raise BadInput("nothing was removed; say yes, or add --yes")
-    store.forget(user)
-    ui.note(
-        f"removed everything of {user} below {store.root}. Out of reach: your own copies, backups, "
-        "devices that a model was sent to, and blocks that a disk has not overwritten yet"
-    )
+    gone = store.forget(user)
+    ui.note(f"removed {gone.files} files of {user}, {gone.bytes / 1e6:.1f} MB. Out of reach:")
+    for place in gone.beyond_reach:
+        ui.note(f"  {place}")
 
 
 def rollback(user: UserId) -> None:

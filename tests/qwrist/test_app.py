@@ -3,57 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import typer
 
 from edge.session import read_session, write_session
 from edge.store import UserStore
-from qwrist import app
+from qwrist import app, ui
+from qwrist.verbs import doctor, models
 from simulate.recording import to_session
 from simulate.wearer import Wearer
-
-
-class Answer(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Answer]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("QWRIST_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("COLUMNS", "200")
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def run(
-    home: Path,  # noqa: ARG001  (every run has a home of its own)
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Callable[..., Answer]:
-    def call(*arguments: str) -> Answer:
-        command, entry = "qwrist", app.main
-        if arguments[0] == "personalize":
-            command, entry, arguments = "personalize", app.personalize_main, arguments[1:]
-        monkeypatch.setattr("sys.argv", [command, *arguments])
-        code = 0
-        try:
-            entry()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return Answer(code, captured.out, captured.err)
-
-    return call
-
+from tests.conftest import Run
 
 VERBS = [
     [command.name] if command.name else [] for command in typer.main.get_command(app.app).commands.values()
@@ -68,8 +30,9 @@ def test_every_verb_explains_itself(run: Run, verb: list[str]) -> None:
 
 
 def test_no_verb_prints_the_help(run: Run) -> None:
-    answer = run("users", "--help")
-    assert "store" in answer.out or "users" in answer.out
+    answer = run()
+    assert answer.code == 2
+    assert "personalize" in answer.out + answer.err
 
 
 @pytest.mark.parametrize(
@@ -89,7 +52,7 @@ def test_no_verb_prints_the_help(run: Run) -> None:
         (["check"], "name a session file or a --user"),
         (["configs", "show", "nothing"], "there is no recipe 'nothing'"),
         (["configs", "validate", "no-such-file.yaml"], "cannot be read"),
-        (["personalize", "--user", "nobody", "--from", "heaven"], "nobody"),
+        (["enroll", "--user", "ada", "--band", "file:x.hdf5"], "recorded already"),
         (["users", "--jsn"], "--jsn"),
     ],
 )
@@ -117,7 +80,7 @@ def test_too_little_data_says_how_much_is_needed(run: Run, home: Path) -> None:
     assert "qwrist enroll" in answer.err
 
 
-def test_a_session_is_recorded_over_the_link_and_listed(run: Run, home: Path) -> None:
+def test_a_session_is_recorded_over_the_link_and_listed(run: Run) -> None:
     answer = run("enroll", "--user", "ada", "--band", "sim:wearer=3", "--minutes", "0.35", "--json")
     assert answer.code == 0
     recorded = json.loads(answer.out)
@@ -152,6 +115,60 @@ def test_forget_leaves_nothing(run: Run, home: Path) -> None:
     assert run("forget", "--user", "ada", "--yes").code == 0
     assert not [path for path in home.rglob("*") if path.is_file()]
     assert json.loads(run("users", "--json").out) == []
+
+
+def test_refused_input_makes_no_user(run: Run) -> None:
+    assert run("enroll", "--user", "ada", "--band", "usb:").code == 2
+    assert json.loads(run("users", "--json").out) == []
+
+
+def test_an_unknown_start_is_refused(run: Run, home: Path) -> None:
+    UserStore(home).create("ada")
+    answer = run("personalize", "--user", "ada", "--from", "heaven")
+    assert answer.code == 2
+    assert "expected base, current or scratch" in answer.err
+
+
+def test_a_recipe_decides_where_to_start() -> None:
+    assert models.choose_recipe().start == "base"
+    assert models.choose_recipe(recipe="streaming").start == "scratch"
+    assert models.choose_recipe(network="tds").start == "scratch"
+    assert models.choose_recipe("current").start == "current"
+    assert models.choose_recipe(steps=7).steps == 7
+
+
+def test_without_torch_training_names_the_extra(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = UserStore(home).create("ada")
+    write_session(user.session_path("session-0001"), to_session(Wearer(3).perform(0, duration_s=10)))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for arguments in (["personalize", "--user", "ada"], ["personalize", "--user", "ada", "--dry-run"]):
+        answer = run(*arguments)
+        assert answer.code == 2
+        assert "pip install 'qwrist[train]'" in answer.err
+
+
+def test_what_was_decoded_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    ui.facts("Decoded", {"text": "[red]x[/b]"})
+    ui.table("Decoded", ["text"], [("pip install 'qwrist[ble]'",)])
+    printed = capsys.readouterr().out
+    assert "[red]x[/b]" in printed
+    assert "qwrist[ble]" in printed
+
+
+def test_the_doctor_runs_what_it_judges(run: Run) -> None:
+    answer = run("doctor", "--json")
+    works = {finding["part"]: finding["works"] for finding in json.loads(answer.out)}
+    assert all(works[part] for part in ("user store", "training", "LiteRT", "ExecuTorch", "virtual link"))
+    assert answer.code == (0 if works["Bluetooth"] else 1)
+
+
+def test_the_doctor_reports_a_part_that_breaks() -> None:
+    def broken() -> str:
+        raise OSError("libfoo.so is missing")
+
+    assert doctor.examine("foo", broken) == ("foo", False, "OSError: libfoo.so is missing")
 
 
 def test_recipes_are_listed_shown_copied_and_validated(run: Run, tmp_path: Path) -> None:
