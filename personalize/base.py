@@ -66,5 +66,6 @@ def write(network: Network, card: BaseCard) -> None:
     """Replace the shipped base; weights are kept as float16, the card's hash is filled in."""
     FOLDER.mkdir(exist_ok=True)
     checkpoint.save(path(), network, half=True)
+    path().chmod(0o644)  # a private file would be useless in a package
     card = card.model_copy(update={"sha256": sha256_of(path())})
     (FOLDER / f"{_NAME}.json").write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
