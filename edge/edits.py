@@ -7,7 +7,6 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import takewhile
 from typing import NamedTuple
 
 from edge.charset import BACKSPACE, CHARSET, ENTER, SHIFT, SPACE
@@ -50,9 +49,3 @@ def edit_step(standing: int, labels: Iterable[int]) -> tuple[int, Edit]:
 def text_of(labels: Iterable[int]) -> str:
     """The text that a whole stream of labels leaves behind."""
     return edit_step(0, labels)[1].insert
-
-
-def revise(old: str, new: str) -> Edit:
-    """The smallest edit at the end of `old` that makes it `new`."""
-    kept = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
-    return Edit(len(old) - kept, new[kept:])

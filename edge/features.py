@@ -68,8 +68,3 @@ def _log_power(windows: Float32) -> Float32:
     spectrum = np.fft.rfft(windows.astype(np.float64) * HANN, axis=-1)  # (T, W, E, F)
     power = (spectrum.real**2 + spectrum.imag**2) / np.sum(HANN**2)
     return np.log10(power + POWER_FLOOR).astype(np.float32)
-
-
-def frame_time_s(frame: float) -> float:
-    """When frame `frame` starts, in seconds from the first sample."""
-    return frame / FRAME_RATE_HZ

@@ -5,7 +5,7 @@ Thresholds carry their reasons; those in microvolts are not applied to files of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -74,11 +74,6 @@ def check(session: Session) -> tuple[Verdict, ...]:
     for name, verdicts in checks.items():
         found += list(verdicts) or [Verdict(name, Severity.OK, "", "nothing to object to", "")]
     return tuple(found)
-
-
-def worst(verdicts: Iterable[Verdict]) -> Severity:
-    """The gravest of them."""
-    return max((verdict.severity for verdict in verdicts), default=Severity.OK)
 
 
 class _Spectrum(NamedTuple):

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
-from edge.edits import text_of
 from edge.errors import NotEnoughData
 
 
@@ -52,11 +51,6 @@ def matches(target: Sequence[int] | str, said: Sequence[int] | str) -> list[tupl
         if block.tag == "equal"
         for i in range(block.src_end - block.src_start)
     ]
-
-
-def score_text(target: Sequence[int], said: Sequence[int]) -> Cer:
-    """Compare the texts that two streams of labels leave behind once their backspaces are applied."""
-    return score(text_of(target), text_of(said))
 
 
 def total(parts: Iterable[Cer]) -> Cer:

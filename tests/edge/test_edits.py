@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.charset import BACKSPACE, CHARSET, ENTER, SHIFT, SPACE
-from edge.edits import Edit, edit_step, revise, text_of
+from edge.edits import Edit, edit_step, text_of
 
 BACK = CHARSET.index(BACKSPACE)
 # backspaces are common, so that texts are often erased to their start and beyond
@@ -66,15 +66,3 @@ def test_backspace_at_the_start_of_our_text_does_nothing() -> None:
 def test_named_keys() -> None:
     labels = CHARSET.labels([SHIFT, "A", SPACE, "b", ENTER])
     assert text_of(labels) == "A b\n"
-
-
-@given(st.text("ab", max_size=8), st.text("ab", max_size=8))
-def test_revise_is_the_smallest_edit(old: str, new: str) -> None:
-    edit = revise(old, new)
-    assert edit.apply(old) == new
-    shorter = [
-        other
-        for erase in range(edit.erase)
-        if (other := Edit(erase, new[len(old) - erase :])).apply(old) == new
-    ]
-    assert shorter == []

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.features import BINS, HOP, N_FFT, POWER_FLOOR, Frames, LogSpectrogram, frame_time_s
+from edge.features import BINS, HOP, N_FFT, POWER_FLOOR, Frames, LogSpectrogram
 from edge.highpass import HighPass
 from edge.normalize import RunningNorm, prior_from
 from edge.samples import Bool, Float32
@@ -104,10 +104,6 @@ def test_a_missing_sample_masks_the_windows_that_hold_it(missing: set[int], wris
     for i, frame in enumerate(found):
         assert frame[wrist] == (not missing & set(range(i * HOP, i * HOP + N_FFT)))
         assert frame[1 - wrist]
-
-
-def test_frame_times() -> None:
-    assert frame_time_s(125) == 1.0
 
 
 def test_real_semg_passes_through_finite() -> None:

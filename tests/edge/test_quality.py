@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.quality import Severity, Verdict, check, worst
+from edge.quality import Severity, Verdict, check
 from edge.samples import RATE_HZ, Bool, Float32, Prompt
 from edge.session import PROMPTED, Session
 from tests.edge.making import START_S, make_session, shared_data, typed
@@ -38,6 +38,10 @@ def recording(damage: Callable[[Float32, Bool], None] = lambda _emg, _valid: Non
     return make_session(SAMPLES, **(fields | changes))
 
 
+def worst(session: Session) -> Severity:
+    return max(verdict.severity for verdict in check(session))
+
+
 def found(session: Session) -> list[Verdict]:
     return [verdict for verdict in check(session) if verdict.severity is not Severity.OK]
 
@@ -45,7 +49,7 @@ def found(session: Session) -> list[Verdict]:
 def test_a_good_recording_is_ok_throughout() -> None:
     verdicts = check(recording())
     assert [verdict.check for verdict in verdicts] == ["electrodes", "loss", "truth", "length"]
-    assert worst(verdicts) is Severity.OK
+    assert {verdict.severity for verdict in verdicts} == {Severity.OK}
 
 
 def flat(emg: Float32, _valid: Bool) -> None:
@@ -166,14 +170,14 @@ def test_prompts_alone_are_counted_by_their_text() -> None:
 
 
 def test_a_recording_of_a_moment_is_judged_too() -> None:
-    assert worst(check(make_session(10))) is Severity.FAIL
+    assert worst(make_session(10)) is Severity.FAIL
 
 
 def test_unstated_units_are_not_judged_in_microvolts() -> None:
     def tiny(emg: Float32, _valid: Bool) -> None:
         emg *= 1e-4
 
-    assert worst(check(recording(tiny))) is Severity.FAIL
+    assert worst(recording(tiny)) is Severity.FAIL
     assert found(recording(tiny, calibrated=False)) == []
 
 

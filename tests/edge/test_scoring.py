@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.charset import BACKSPACE, CHARSET
+from edge.edits import text_of
 from edge.errors import NotEnoughData
-from edge.scoring import Cer, score, score_text, total
+from edge.scoring import Cer, matches, score, total
 from tests.edge.making import shared_data
 
 labels = st.lists(st.integers(0, 4), max_size=12)
@@ -50,7 +52,22 @@ def test_the_parts() -> None:
 def test_backspaces_count_as_characters_in_labels_and_are_applied_in_text() -> None:
     meant, said = [0, 1, 2], [0, 1, 3, BACK, 2]
     assert score(meant, said) == Cer(2, 0, 0, 3)
-    assert score_text(meant, said) == Cer(0, 0, 0, 3)
+    assert score(text_of(meant), text_of(said)) == Cer(0, 0, 0, 3)
+
+
+@given(labels, labels)
+def test_matches_are_equal_in_order_and_all_that_is_right(target: list[int], said: list[int]) -> None:
+    pairs = matches(target, said)
+    assert all(target[meant] == said[heard] for meant, heard in pairs)
+    assert all(a < c and b < d for (a, b), (c, d) in pairwise(pairs))
+    cer = score(target, said)
+    assert len(pairs) == cer.length - cer.deletions - cer.substitutions
+
+
+def test_matches_of_text_and_of_nothing() -> None:
+    assert matches("kitten", "sitting") == [(1, 1), (2, 2), (3, 3), (5, 5)]
+    assert matches("abc", "xabc") == [(0, 1), (1, 2), (2, 3)]
+    assert matches("", "a") == matches("a", "") == []
 
 
 @given(st.lists(st.tuples(labels, labels), min_size=1, max_size=5))
