@@ -26,7 +26,7 @@ class Rig:
 
     Without a speed the bands send as fast as the link carries and the host reads, one packet at a time, and
     `clock` shows the time at which a band would have sent the packet that is under way. With a speed they
-    send by the wall clock, which `clock` then shows.
+    send by the wall clock, and `clock` runs at the speed from the moment that they are switched on.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Rig:
         self._air = air
         self._speed = speed
         self._now_s = start_s
+        self._switched_on = (start_s, time.monotonic())  # the same moment on `clock` and on the wall's
         self._start_s = math.inf
         self._finished_s: float | None = None  # on the wall's clock
 
@@ -56,7 +57,8 @@ class Rig:
     def clock(self) -> float:
         """Now, in seconds."""
         if self._speed is not None:
-            return time.monotonic() * self._speed
+            clock_s, wall_s = self._switched_on
+            return clock_s + (time.monotonic() - wall_s) * self._speed
         if self._finished_s is not None:  # silence lasts: whoever waits for more must see time pass
             return self._now_s + time.monotonic() - self._finished_s
         return self._now_s
@@ -121,7 +123,7 @@ async def virtual_bands(
         sides: the bands to switch on, those of the source unless given.
         speed: 1.0 for real time; None for as fast as the link carries it, on a virtual clock.
         mtu: the largest ATT MTU that the bands agree to.
-        start_s: what the virtual clock shows before the first sample.
+        start_s: what the rig's clock shows when the bands are switched on.
         faults: packets to lose, repeat or damage, for tests of what follows.
     """
     require("bumble", "sim")

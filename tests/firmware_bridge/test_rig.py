@@ -8,8 +8,11 @@ import math
 import pytest
 
 from edge.errors import SourceLost
+from firmware_bridge.backends import Backend
+from firmware_bridge.backends.bumble import BumbleClient, BumbleScanner
 from firmware_bridge.connect import connect
-from firmware_bridge.rig import virtual_bands
+from firmware_bridge.rig import Rig, virtual_bands
+from firmware_bridge.virtual_air import VirtualAir
 from tests.firmware_bridge.sources import ArraySource, noise_uv
 
 
@@ -25,6 +28,18 @@ def test_the_virtual_clock_starts_with_the_bands_and_counts_samples():
             assert 8.0 <= rig.clock() < 9.0
 
     asyncio.run(run())
+
+
+def test_at_a_speed_the_clock_runs_from_start_s(monkeypatch):
+    now_s = 50.0
+    monkeypatch.setattr("firmware_bridge.rig.time.monotonic", lambda: now_s)
+    source = ArraySource(noise_uv(0))
+    rig = Rig(source, {}, VirtualAir(), Backend(BumbleScanner, BumbleClient, []), speed=4.0, start_s=1000.0)
+    assert rig.clock() == 1000.0
+    now_s += 2.5
+    assert rig.clock() == 1010.0
+    asyncio.run(rig.stream())  # no band to wait for
+    assert rig.start_s == 1010.0
 
 
 def test_silence_after_the_end_takes_time():
