@@ -68,18 +68,9 @@ class Aligner:
             ),
         )
 
-    def end(self, state: AlignState, wrist: int, segment: Segment) -> AlignState:
-        """Take a band's last samples: its neighbour no longer waits for it."""
-        lane = _worn(state, wrist)
-        return _with_lane(
-            state,
-            wrist,
-            lane._replace(
-                emg_uv=np.concatenate([lane.emg_uv, segment.emg_uv]),
-                valid=np.concatenate([lane.valid, segment.valid]),
-                ended=True,
-            ),
-        )
+    def end(self, state: AlignState, wrist: int) -> AlignState:
+        """Nothing follows on this band: its neighbour no longer waits for it."""
+        return _with_lane(state, wrist, _worn(state, wrist)._replace(ended=True))
 
     def pull(self, state: AlignState) -> tuple[AlignState, SampleChunk | None]:
         """Give what every band has delivered, at most `chunk_samples`; None where one is still awaited.
@@ -123,8 +114,11 @@ class Aligner:
         return AlignState(tuple(lanes), state.emitted + count, next_s), chunk
 
     def _times(self, state: AlignState, count: int) -> tuple[float, np.ndarray]:
-        """Times that steer to the reference band's clock, never back: between half and twice the rate."""
-        reference = next(lane for lane in state.lanes if lane is not None)
+        """Times that steer to the reference band's clock, never back: between half and twice the rate.
+
+        The reference is the first band that has sent anything; only then is there something to emit.
+        """
+        reference = next(lane for lane in state.lanes if lane is not None and lane.clock.known)
         start_s = self._due_s(reference, state.emitted) if state.next_s is None else state.next_s
         period_s = 1 / self.clock.rate_hz
         wanted_s = (self._due_s(reference, state.emitted + count) - start_s) / count

@@ -43,6 +43,11 @@ class ClockState(NamedTuple):
     line: Line = Line(0.0, 0.0)
 
     @property
+    def known(self) -> bool:
+        """Whether a packet has been seen."""
+        return self.current is not None
+
+    @property
     def settled(self) -> bool:
         """Whether a whole second has been seen."""
         return bool(self.minima)

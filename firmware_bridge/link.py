@@ -61,7 +61,6 @@ class LinkState(enum.Enum):
     CLOSED = enum.auto()
 
 
-CONNECTED: Final = frozenset({LinkState.READY, LinkState.STREAMING})
 OURS: Final = frozenset({LinkState.IDLE, LinkState.CLOSED})  # a disconnection then is no loss
 
 
@@ -94,7 +93,6 @@ class BandLink:
         self.status: Status | None = None
         self.battery_percent: int | None = None
         self.queue_overflows = 0
-        self.heard_s = 0.0  # when the last notification came, taken or not
         self._clock = clock
         self._wake = wake
         self._gatt_timeout_s = gatt_timeout_s
@@ -124,7 +122,6 @@ class BandLink:
         """Stream. Raises SourceLost."""
         self.state = LinkState.STREAMING
         await self._operate(Start())
-        self.heard_s = self._clock()
 
     async def stop(self) -> None:
         """Stop streaming, where it streams, and note what the band says of its stream."""
@@ -153,11 +150,10 @@ class BandLink:
         return len(self._queue)
 
     def _on_notification(self, _: BleakGATTCharacteristic, data: bytearray) -> None:
-        self.heard_s = self._clock()
         if len(self._queue) >= QUEUE_PACKETS:
             self.queue_overflows += 1  # and a gap in the sequence: declared, not hidden
         else:
-            self._queue.append(Arrival(bytes(data), self.heard_s))
+            self._queue.append(Arrival(bytes(data), self._clock()))
         self._wake()
 
     def _on_disconnected(self, _: BleakClient) -> None:

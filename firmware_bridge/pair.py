@@ -16,9 +16,9 @@ from firmware_bridge.errors import BadPacket
 from firmware_bridge.link import Arrival, BandLink, Clock, LinkState, open_link
 from firmware_bridge.packet import Codec, decode
 from firmware_bridge.scan import find
-from firmware_bridge.stream import NOTHING, StreamState
+from firmware_bridge.stream import StreamState
 
-SILENCE_S: Final = 0.5  # no packet for so long is a lost band: 33 connection intervals of 15 ms
+SILENCE_S: Final = 0.5  # no new packet for so long is a lost band: 33 connection intervals of 15 ms
 _LOOK_S: Final = 0.1  # how often silence is looked for
 
 
@@ -49,7 +49,8 @@ class _Lane:
         self.wrist = SIDES.index(link.band.side)
         self.stream = StreamState()
         self.refused = 0
-        self.heard_s = 0.0  # what the link said at the last look
+        self.refusal: BadPacket | None = None  # the last, until a packet is taken
+        self.taken = 0  # packets, at the last look for silence
         self.silent_s = 0.0
 
 
@@ -72,8 +73,8 @@ class BandPair:
     async def chunks(self) -> AsyncGenerator[SampleChunk, None]:
         """Start the bands and iterate until they end.
 
-        Raises SourceLost where a band disconnects, restarts or is silent for 500 ms; all that had arrived is
-        delivered first.
+        Raises SourceLost where a band disconnects, restarts, leaps ahead or sends nothing new and whole for
+        500 ms; all that had arrived is delivered first.
         """
         if self._begun:
             raise RuntimeError("a BandPair streams once; connect again")
@@ -105,8 +106,9 @@ class BandPair:
             for arrival in lane.link.take():
                 try:
                     self._receive(lane, arrival)
-                except BadPacket:
+                except BadPacket as refusal:
                     lane.refused += 1
+                    lane.refusal = refusal
                 except SourceLost as error:
                     return error
             if lane.link.state is LinkState.LOST and not lane.stream.ended:
@@ -116,33 +118,34 @@ class BandPair:
         return self._silence()
 
     def _silence(self) -> SourceLost | None:
-        """Who has sent nothing for too long, not counting time that this process slept through."""
+        """Whose packets were not to be taken for too long, not counting time that this process slept through.
+
+        What arrives and is refused is silence: no sample comes of it.
+        """
         now_s = self._clock()
         passed_s = min(now_s - self._looked_s, 2 * _LOOK_S)
         self._looked_s = now_s
         for lane in self._lanes:
-            lane.silent_s = 0.0 if lane.link.heard_s > lane.heard_s else lane.silent_s + passed_s
-            lane.heard_s = lane.link.heard_s
+            lane.silent_s = 0.0 if lane.stream.packets > lane.taken else lane.silent_s + passed_s
+            lane.taken = lane.stream.packets
             if lane.silent_s > SILENCE_S and not lane.stream.ended:
-                return SourceLost(
-                    f"the {lane.link.band.side} band has sent nothing for {SILENCE_S * 1000:.0f} ms; "
-                    "bring it near and keep other radios away"
-                )
+                return SourceLost(_silence_of(lane))
         return None
 
     def _receive(self, lane: _Lane, arrival: Arrival) -> None:
         lane.stream, segment = stream.step(lane.stream, decode(arrival.data))
-        if lane.stream.ended:
-            self._state = self._aligner.end(self._state, lane.wrist, segment)
-        elif len(segment.valid):
+        lane.refusal = None
+        if len(segment.valid):
             self._state = self._aligner.push(
                 self._state, lane.wrist, segment, lane.stream.next_index, arrival.at_s
             )
+        if lane.stream.ended:
+            self._state = self._aligner.end(self._state, lane.wrist)
 
     def _ready(self, *, flush: bool) -> Iterator[SampleChunk]:
         if flush:
             for lane in self._lanes:
-                self._state = self._aligner.end(self._state, lane.wrist, NOTHING)
+                self._state = self._aligner.end(self._state, lane.wrist)
         while True:
             self._state, chunk = self._aligner.pull(self._state)
             if chunk is None:
@@ -179,6 +182,16 @@ class BandPair:
             queue_overflows=link.queue_overflows,
             band_overflows=link.status.overflows if link.status else 0,
         )
+
+
+def _silence_of(lane: _Lane) -> str:
+    band, lasted = f"the {lane.link.band.side} band", f"for {SILENCE_S * 1000:.0f} ms"
+    if lane.refusal is None:
+        return f"{band} has sent nothing {lasted}; bring it near and keep other radios away"
+    return (
+        f"{band} has sent nothing that can be used {lasted} ({lane.refused} packets refused, "
+        f"the last: {lane.refusal}); restart it and connect again; if that does not help, update its firmware"
+    )
 
 
 @asynccontextmanager

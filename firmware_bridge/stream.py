@@ -7,11 +7,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge.errors import SourceLost
-from edge.samples import ELECTRODES, Bool, Float32
+from edge.samples import ELECTRODES, RATE_HZ, Bool, Float32
 from firmware_bridge.errors import BadPacket
 from firmware_bridge.packet import Flags, Packet, dequantize
 
-MAX_GAP_SAMPLES: Final = 20_000  # 10 s: the watchdog gives up long before, so a longer jump is no loss
+MAX_GAP_SAMPLES: Final = 20_000  # 10 s: a link that is silent for 0.5 s is lost, so this is no radio's loss
 
 _REST: Final = np.zeros(ELECTRODES, np.float32)
 _REST.setflags(write=False)
@@ -48,7 +48,7 @@ NOTHING: Final = Segment(np.zeros((0, ELECTRODES), np.float32), np.zeros(0, np.b
 def step(state: StreamState, packet: Packet) -> tuple[StreamState, Segment]:
     """Take the next packet; a duplicate gives an empty segment.
 
-    Raises BadPacket where the packet contradicts its sequence, SourceLost where the band has restarted.
+    Raises BadPacket where the packet runs back, SourceLost where the band has restarted or leapt 10 s ahead.
     """
     if state.boot not in (None, packet.boot):
         raise SourceLost("the band restarted, which its battery or a reset can do; connect to it again")
@@ -56,9 +56,14 @@ def step(state: StreamState, packet: Packet) -> tuple[StreamState, Segment]:
     if ahead < 0 or state.ended:
         return state._replace(duplicates=state.duplicates + 1), NOTHING
     gap = _difference(packet.first_index, state.next_index, bits=32)
-    if not 0 <= gap <= MAX_GAP_SAMPLES:
+    if gap < 0:
         raise BadPacket(
             f"packet {packet.sequence} starts at {packet.first_index}, {state.next_index} was next"
+        )
+    if gap > MAX_GAP_SAMPLES:  # refusing it would refuse all that follow
+        raise SourceLost(
+            f"{gap / RATE_HZ:.0f} s of the band's samples are missing, and {MAX_GAP_SAMPLES / RATE_HZ:.0f} s "
+            "are the most that is bridged; keep this machine awake and the band near, and connect to it again"
         )
     segment = _extend(state.held, gap, packet)
     after = state._replace(

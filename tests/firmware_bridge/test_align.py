@@ -11,7 +11,7 @@ from edge.samples import SIDES
 from firmware_bridge.align import CHUNK_SAMPLES, Aligner
 from firmware_bridge.packet import Codec, dequantize
 from firmware_bridge.packetizer import Packetizer, PacketizerState
-from firmware_bridge.stream import NOTHING, StreamState, step
+from firmware_bridge.stream import StreamState, step
 from tests.firmware_bridge.sources import noise_uv
 
 
@@ -28,10 +28,10 @@ def run(aligner, deliveries):
     chunks = []
     for at_s, wrist, packet in deliveries:
         streams[wrist], segment = step(streams[wrist], packet)
-        if streams[wrist].ended:
-            state = aligner.end(state, wrist, segment)
-        elif len(segment.valid):
+        if len(segment.valid):
             state = aligner.push(state, wrist, segment, streams[wrist].next_index, at_s)
+        if streams[wrist].ended:
+            state = aligner.end(state, wrist)
         chunk = aligner.pull(state)
         while chunk[1] is not None:
             state = chunk[0]
@@ -146,10 +146,23 @@ def test_a_band_that_ends_early_is_missing_from_then_on():
     np.testing.assert_array_equal(out[3000:, 1], np.repeat(out[2999:3000, 1], 1000, 0))
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_times_are_those_of_the_band_that_sent(side):
+    """Where the other never sends, the flush of a lost source still knows when its samples were taken."""
+    wrist = SIDES.index(side)
+    silent = 1 - wrist
+    fed = list(deliveries(noise_uv(500), wrist, 20, start_s=1e9))
+    aligner = Aligner()
+    _, _, state = run(aligner, fed)
+    _, chunk = aligner.pull(aligner.end(state, silent))
+    assert chunk is not None
+    np.testing.assert_allclose(chunk.time_s, 1e9 + np.arange(64) / 2000, rtol=0, atol=1e-6)
+
+
 def test_nothing_is_emitted_before_a_second_of_each_band():
     aligner = Aligner()
     state = aligner.initial_state()
-    assert aligner.pull(aligner.end(state, 0, NOTHING))[1] is None
+    assert aligner.pull(aligner.end(state, 0))[1] is None
     emg_uv = noise_uv(1980)
     fed = [item for item in both(emg_uv, {}, {}) if len(item[2].counts)]
     assert run(aligner, fed)[0] == []

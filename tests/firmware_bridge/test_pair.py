@@ -135,6 +135,24 @@ def test_silence_is_a_lost_band():
     assert 3400 <= samples <= 3500
 
 
+def test_packets_that_are_all_damaged_are_silence():
+    faults = {"left": Faults(corrupt=frozenset(range(120, 10_000)))}
+    samples, says, stats = deliver_until_lost(ArraySource(noise_uv(10_000)), faults)
+    assert "left band has sent nothing that can be used for 500 ms" in says
+    assert "the last: a packet's CRC is wrong" in says
+    assert stats[0].received_samples == 2400
+    assert stats[0].refused > 10
+    assert 3400 <= samples <= 3500
+
+
+def test_a_jump_ahead_ends_the_stream_and_says_why():
+    valid = np.ones((30_000, 2), np.bool_)
+    valid[3000:24_000] = False
+    samples, says, _ = deliver_until_lost(ArraySource(noise_uv(30_000), valid), {})
+    assert "10 s of the band's samples are missing" in says
+    assert samples == 3000
+
+
 def test_a_lost_end_is_silence_too(monkeypatch):
     monkeypatch.setattr(pair, "SILENCE_S", 0.15)
     everything = Faults(drop=frozenset({150}))
@@ -173,7 +191,7 @@ def test_a_reader_may_leave_early():
 def test_in_real_time_the_samples_are_the_same():
     """What arrives is exact here too; where it stands depends on this machine's load."""
     source = ArraySource(noise_uv(2400))
-    got = record(source, speed=1.0)
+    got = record(source, speed=1.0, start_s=1e9)
     sent = dequantize(quantize(source.emg_uv, Codec.PACK12), Codec.PACK12)
     for wrist, stats in enumerate(got.stats):
         assert stats.received_samples + stats.missing_samples == 2400
@@ -181,3 +199,5 @@ def test_in_real_time_the_samples_are_the_same():
         assert len(arrived) == stats.received_samples + stats.repeated_samples
         assert np.isin(arrived[:, 0], sent[:, wrist, 0]).all()
     assert (np.diff(got.time_s) > 0).all()
+    assert got.start_s >= 1e9
+    assert got.time_s[0] >= got.start_s - 1e-6  # a band's delay is never negative

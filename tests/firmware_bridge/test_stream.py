@@ -67,12 +67,21 @@ def test_sequence_and_index_wrap(sequence, index, lost, gap):
     assert (after.lost, after.missing, len(segment.valid)) == (lost, gap, gap + 5)
 
 
-@pytest.mark.parametrize("index", [9, 10 + MAX_GAP_SAMPLES + 1, 2**31])
-def test_an_index_that_contradicts_the_sequence_is_refused(index):
+@pytest.mark.parametrize("index", [9, 0, 10 + 2**31])
+def test_an_index_that_runs_back_is_refused(index):
     _, packets = sent(20, 10)
     state, _ = step(StreamState(), packets[0])
     with pytest.raises(BadPacket, match="10 was next"):
         step(state, packets[1]._replace(first_index=index))
+
+
+def test_a_jump_ahead_of_more_than_ten_seconds_is_a_lost_source():
+    _, packets = sent(20, 10)
+    state, _ = step(StreamState(), packets[0])
+    longest, _ = step(state, packets[1]._replace(first_index=10 + MAX_GAP_SAMPLES))
+    assert longest.missing == MAX_GAP_SAMPLES
+    with pytest.raises(SourceLost, match="10 s of the band's samples are missing"):
+        step(state, packets[1]._replace(first_index=10 + MAX_GAP_SAMPLES + 1))
 
 
 def test_a_restart_of_the_band_is_a_lost_source():
