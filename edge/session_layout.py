@@ -12,8 +12,18 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
 
 import h5py
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from edge.documents import first_fault
 from edge.errors import BadSession
 from edge.samples import ELECTRODES, SIDES, WRISTS, Bool, Float32, Float64, KeyPress, Prompt, Side
 
@@ -37,6 +47,8 @@ _FILTERS: Final = {
     h5py.h5z.FILTER_LZF,
 }
 
+_TEXT_PROMPT: Final = "text_prompt"
+
 _T = TypeVar("_T")
 _Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -56,10 +68,15 @@ class _Payload(_Theirs):
 
 
 class _Prompt(_Theirs):
-    name: str = "text_prompt"
+    name: str = _TEXT_PROMPT
     start: _Seconds
     end: _Seconds
     payload: _Payload | None
+
+    @field_validator("payload", mode="before")
+    @classmethod
+    def _of_texts_only(cls, payload: object, info: ValidationInfo) -> object:
+        return payload if info.data.get("name") == _TEXT_PROMPT else None  # other kinds hold what they like
 
 
 _KEYSTROKES: Final = TypeAdapter(list[_Keystroke])
@@ -216,7 +233,7 @@ def _read_group(group: h5py.Group) -> Content:
         tuple(
             Prompt(p.payload.text, p.start, p.end)
             for p in _json(group, "prompts", _PROMPTS)
-            if p.name == "text_prompt" and p.payload is not None
+            if p.payload is not None
         ),
         _json(group, OURS, TypeAdapter(Ours)) if OURS in group.attrs else None,
     )
@@ -266,6 +283,4 @@ def _json(group: h5py.Group, name: str, adapter: TypeAdapter[_T]) -> _T:
     try:
         return adapter.validate_json(_text(group, name))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadSession(f"the attribute {name!r} is not what it must be: {where}: {first['msg']}") from None
+        raise BadSession(f"the attribute {name!r} is not what it must be: {first_fault(error)}") from None

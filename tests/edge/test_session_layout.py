@@ -119,6 +119,17 @@ def test_theirs_open_here(tmp_path: Path, layout: str) -> None:
     assert session.prompts == (Prompt("h⏎", START_S + 1, START_S + 2),)
 
 
+def test_prompts_of_other_kinds_are_passed_over(tmp_path: Path) -> None:
+    path = write_theirs(tmp_path / "a.hdf5")
+    others = [
+        {"name": "video", "start": START_S, "end": START_S, "payload": {"file": "a.mp4"}},
+        {"name": "pause", "start": START_S, "end": START_S, "payload": "10 s"},
+        {"name": "note", "start": START_S, "end": START_S, "payload": {"text": "not to be typed"}},
+    ]
+    edit(path, set_attribute("prompts", json.dumps([*others, *PROMPTS])))
+    assert read_session(path).prompts == (Prompt("h⏎", START_S + 1, START_S + 2),)
+
+
 def edit(path: Path, change: Callable[[h5py.File], None]) -> None:
     with h5py.File(path, "r+") as file:
         change(file)
