@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from edge.charset import CHARSET
+from edge.documents import read_json
 from edge.errors import BadInput
 from edge.features import BINS, HOP, N_FFT, POWER_FLOOR
 from edge.files import write_atomically
@@ -19,6 +20,7 @@ from edge.samples import ELECTRODES, RATE_HZ, WRISTS, Side
 
 FILE_NAME = "model.json"
 SCHEMA = 1
+_ADVICE = "name a folder that personalize wrote"
 
 RuntimeKind = Literal["executorch", "litert"]
 
@@ -104,14 +106,19 @@ class ModelManifest(_Record):
     def _agrees_with_this_version(self) -> Self:
         fixed = {
             "charset_sha256": CHARSET.sha256,
+            "blank": CHARSET.blank,
             "rate_hz": RATE_HZ,
+            "highpass_hz": CUTOFF_HZ,
             "n_fft": N_FFT,
             "hop": HOP,
+            "power_floor": POWER_FLOOR,
         }
         for name, expected in fixed.items():
             found = getattr(self, name)
             if found != expected:
                 raise ValueError(f"{name} is {found}, this version of qwrist has {expected}")
+        if self.charset != CHARSET.keys:
+            raise ValueError(f"charset is not the {len(CHARSET.keys)} keys of this version, in their order")
         return self
 
 
@@ -123,17 +130,7 @@ def sha256_of(path: Path) -> str:
 
 def read_manifest(folder: Path) -> ModelManifest:
     """Read model.json of a model's folder. Raises BadInput where it is missing or damaged."""
-    path = folder / FILE_NAME
-    try:
-        return ModelManifest.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise BadInput(f"{folder} holds no {FILE_NAME}; name a folder that personalize wrote") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise BadInput(
-            f"{path} is not a model description of schema {SCHEMA}: {where}: {first['msg']}"
-        ) from None
+    return read_json(ModelManifest, folder / FILE_NAME, f"a model description of schema {SCHEMA}", _ADVICE)
 
 
 def write_manifest(folder: Path, manifest: ModelManifest) -> None:

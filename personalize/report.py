@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from edge.errors import BadInput
+from edge.documents import read_json
 from edge.files import write_atomically
 from edge.scoring import Cer
 from personalize.recipe import Recipe, Start
@@ -86,12 +86,5 @@ def write_report(folder: Path, report: FitReport) -> None:
 
 def read_report(folder: Path) -> FitReport:
     """Read report.json of a model's folder. Raises BadInput where it is missing or damaged."""
-    path = folder / FILE_NAME
-    try:
-        return FitReport.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise BadInput(f"{folder} holds no {FILE_NAME}; name a folder that personalize wrote") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadInput(f"{path} is not a personalisation's report: {where}: {first['msg']}") from None
+    what = "a personalisation's report"
+    return read_json(FitReport, folder / FILE_NAME, what, "name a folder that personalize wrote")
