@@ -21,6 +21,7 @@ from edge.session import ENTER_MARK, Session
 
 _SEGMENT: Final = 2000  # samples: 1 Hz a bin, so that 50 and 60 Hz and their harmonics fall on bins
 _SEGMENTS: Final = 120  # at most, spread over the recording: two minutes settle a power spectrum
+_PRESENT: Final = 0.95  # of a segment's samples: what LOSS_FAIL admits; held values bend its spectrum little
 _TOP_HZ: Final = 850.0  # surface EMG has next to nothing above it
 
 FLAT_UV: Final = 0.2  # rms in band; a band's own noise is about 2.5 uV, so less means no electrode
@@ -77,7 +78,7 @@ def check(session: Session) -> tuple[Verdict, ...]:
 
 
 class _Spectrum(NamedTuple):
-    """One band's electrodes, over the segments in which no sample is missing."""
+    """One band's electrodes, over the segments in which next to no sample is missing."""
 
     power: Float64  # (E, F) at 1 Hz a bin; its sum over F is the mean square
     clipped: Float64  # (E,) share of samples
@@ -87,19 +88,19 @@ def _spectra(session: Session) -> dict[Side, _Spectrum]:
     spectra = {}
     for side in session.sides:
         wrist = SIDES.index(side)
-        segments = _whole_segments(session.emg_uv[:, wrist], session.valid[:, wrist])
+        segments, present = _segments(session.emg_uv[:, wrist], session.valid[:, wrist])
         if len(segments):
-            spectra[side] = _Spectrum(_power(segments), _clipped(segments))
+            spectra[side] = _Spectrum(_power(segments), _clipped(segments[present]))
     return spectra
 
 
-def _whole_segments(emg_uv: Float32, valid: Bool) -> Float32:
-    """(N, 2000, E): at most 120 seconds without a missing sample."""
+def _segments(emg_uv: Float32, valid: Bool) -> tuple[Float32, Bool]:
+    """(N, 2000, E) samples and (N, 2000) validity: at most 120 seconds that are nearly whole."""
     count = len(valid) // _SEGMENT
-    whole = np.flatnonzero(valid[: count * _SEGMENT].reshape(count, _SEGMENT).all(1))
-    chosen = whole[np.linspace(0, len(whole) - 1, min(len(whole), _SEGMENTS)).astype(int)]
-    segments: Float32 = emg_uv[: count * _SEGMENT].reshape(count, _SEGMENT, ELECTRODES)[chosen]
-    return segments
+    present = valid[: count * _SEGMENT].reshape(count, _SEGMENT)
+    usable = np.flatnonzero(present.mean(1) >= _PRESENT)
+    chosen = usable[np.linspace(0, len(usable) - 1, min(len(usable), _SEGMENTS)).astype(int)]
+    return emg_uv[: count * _SEGMENT].reshape(count, _SEGMENT, ELECTRODES)[chosen], present[chosen]
 
 
 def _power(segments: Float32) -> Float64:
@@ -112,16 +113,25 @@ def _power(segments: Float32) -> Float64:
     return power * scale / len(segments)
 
 
-def _clipped(segments: Float32) -> Float64:
-    samples = segments.reshape(-1, ELECTRODES)
+def _clipped(samples: Float32) -> Float64:
     at_extreme = (samples == samples.max(0)) | (samples == samples.min(0))
     share: Float64 = at_extreme.mean(0)
     return share
 
 
 def _electrodes(session: Session, spectra: dict[Side, _Spectrum]) -> Iterator[Verdict]:
-    for side, spectrum in spectra.items():
-        bad = 0
+    for side in session.sides:
+        if side not in spectra:
+            yield Verdict(
+                "electrodes",
+                Severity.WARN,
+                f"no second of {session.duration_s:.0f} s is nearly without gaps",
+                f"the electrodes of the {side} band could not be judged",
+                "bring the band closer until its samples arrive, and record for some minutes",
+                side,
+            )
+            continue
+        spectrum, bad = spectra[side], 0
         for electrode in range(ELECTRODES):
             verdicts = list(_electrode(session, side, electrode, spectrum))
             bad += bool(verdicts)

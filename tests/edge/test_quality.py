@@ -132,12 +132,30 @@ def drop(share: float, run: int, wrist: int = 0) -> Callable[[Float32, Bool], No
     [
         (0.005, 9, []),
         (0.03, 9, [("loss", Severity.WARN)]),
-        (0.09, 9, [("loss", Severity.FAIL)]),
+        (0.09, 9, [("electrodes", Severity.WARN), ("loss", Severity.FAIL)]),
         (0.004, 300, [("gap", Severity.WARN)]),
     ],
 )
 def test_loss_and_gaps(share: float, run: int, expected: list[tuple[str, Severity]]) -> None:
     assert [(v.check, v.severity) for v in found(recording(drop(share, run)))] == expected
+
+
+def test_electrodes_are_judged_between_the_gaps_of_a_link_that_still_serves() -> None:
+    def damage(emg: Float32, valid: Bool) -> None:
+        emg[:, 0, 5] = 0
+        drop(0.03, 9)(emg, valid)
+
+    assert ("flat", 5) in [(v.check, v.electrode) for v in found(recording(damage))]
+
+
+def test_electrodes_that_cannot_be_judged_are_not_called_good() -> None:
+    def damage(emg: Float32, valid: Bool) -> None:
+        emg[:, 0] = 0
+        drop(0.09, 9)(emg, valid)
+
+    verdict = next(v for v in found(recording(damage)) if v.check == "electrodes")
+    assert (verdict.severity, verdict.side) == (Severity.WARN, "left")
+    assert "could not be judged" in verdict.meaning
 
 
 def test_the_band_that_is_not_worn_is_not_missed() -> None:
