@@ -2,7 +2,7 @@
 
 Two kinds of truth, both complete: with a KeySource every press is logged and Enter ends a prompt; without
 one (many wearers have no hand to press keys with) a prompt ends at a pace or when the wearer says so, and
-the prompts themselves are what was meant.
+the prompts themselves are what was meant: their text, and the Enter after it only where Enter is the switch.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class WhenDone(NamedTuple):
     """A prompt lasts until `done(now_s)` is true: a switch, a breath, an eye, a helper's key."""
 
     done: Callable[[float], bool]
+    mark: str = ""  # what the wearer does to end a prompt, where that is typing: ENTER_MARK
 
 
 class Ended(Enum):
@@ -133,7 +134,7 @@ class _Enrolment:
         if self.keys is not None:
             self._take_keys(self.keys, now_s)
         elif self.text is not None and self._over(self.text, now_s):
-            self._finish(self.text, now_s)
+            self._finish(self.text + self._mark, now_s)
         if self.text is None and now_s - self.used_up_s >= TAIL_S:
             return Ended.PROMPTS
         if self.max_s is not None and now_s - self.first_s >= self.max_s:
@@ -157,11 +158,15 @@ class _Enrolment:
             if labels == [CHARSET.index(ENTER)] and self.text is not None:
                 self._finish(self.text + ENTER_MARK, press.press_s)
 
+    @property
+    def _mark(self) -> str:
+        return self.ending.mark if isinstance(self.ending, WhenDone) else ""
+
     def _over(self, text: str, now_s: float) -> bool:
         match self.ending:
             case AtPace(characters_per_s, reading_s):
                 return now_s - self.shown_s >= reading_s + len(text) / characters_per_s
-            case WhenDone(done):
+            case WhenDone(done, _):
                 return done(now_s)
             case _:
                 assert_never(self.ending)

@@ -21,7 +21,7 @@ from edge.quality import Severity, Verdict
 from edge.quality import check as judge
 from edge.recording import Heading, Recorder, recover
 from edge.samples import SIDES, KeySource, Side
-from edge.session import ON_KEYBOARD, PROMPTED, read_session
+from edge.session import ENTER_MARK, ON_KEYBOARD, PROMPTED, read_session
 from edge.store import User, UserStore
 from qwrist import bands, ui
 from qwrist.bands import Bands, BandSpec, EnterSwitch, Script
@@ -162,7 +162,7 @@ def _truth(opened: Bands, wish: Wish, stack: ExitStack) -> tuple[KeySource | Non
     if wish.keyboard:
         return opened.keys or stack.enter_context(TerminalKeys(opened.clock)), pace
     if opened.keys is not None:
-        return None, WhenDone(EnterSwitch(opened.keys))
+        return None, WhenDone(EnterSwitch(opened.keys), mark=ENTER_MARK)
     return None, pace
 
 

@@ -16,7 +16,7 @@ from edge.errors import NotEnoughData, SourceLost
 from edge.recording import Heading, Recorder
 from edge.replay import FileSource, SessionKeys
 from edge.samples import SIDES, KeyPress, KeySource, Prompt, SampleChunk, SampleSource, Side, SourceInfo
-from edge.session import ON_KEYBOARD, PROMPTED, Session, read_session
+from edge.session import ENTER_MARK, ON_KEYBOARD, PROMPTED, Session, read_session
 from tests.edge.making import START_S, make_session, typed
 
 PROMPTS = ["ab", "cde", "f"]
@@ -108,6 +108,13 @@ def test_prompts_alone_until_done(tmp_path: Path) -> None:
 
     found = read_session(run(tmp_path, FileSource(make_session(12000)), None, ending=WhenDone(done)).path)
     assert [prompt.end_s - START_S for prompt in found.prompts] == pytest.approx([1, 1.5, 4], abs=0.033)
+    assert [prompt.text for prompt in found.prompts] == PROMPTS
+
+
+def test_an_enter_that_is_the_switch_is_part_of_the_prompt(tmp_path: Path) -> None:
+    ending = WhenDone(lambda _: True, mark=ENTER_MARK)
+    found = read_session(run(tmp_path, FileSource(make_session(12000)), None, ending=ending).path)
+    assert [prompt.text for prompt in found.prompts] == ["ab⏎", "cde⏎", "f⏎"]
 
 
 def test_stops_at_the_time_and_drops_the_unfinished_prompt(tmp_path: Path) -> None:
