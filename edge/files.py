@@ -1,11 +1,12 @@
-"""Files that are whole or absent: written beside their place, synced, then renamed into it."""
+"""Files that are whole or absent: written beside their place, synced, then renamed into it. And locks."""
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 
@@ -47,3 +48,36 @@ def _sync(path: Path, flags: int) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of the file at `path` for the block. Raises BlockingIOError where someone else has it."""
+    handle = os.open(path, os.O_RDWR)
+    with ExitStack() as stack:
+        stack.callback(os.close, handle)
+        lock(handle, wait=False)
+        if os.name == "nt":  # where an open file cannot be removed: not by us, nor under whoever writes it
+            stack.close()
+        yield
+
+
+if sys.platform == "win32":
+
+    def lock(handle: int, *, wait: bool) -> None:
+        """Lock an open file until it is closed. Raises BlockingIOError where someone else has it."""
+        import msvcrt
+
+        os.lseek(handle, 0x7FFF_FFFF, os.SEEK_SET)  # a locked byte cannot be read: the furthest there is
+        try:
+            msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise BlockingIOError(error.errno, error.strerror) from error
+
+else:
+
+    def lock(handle: int, *, wait: bool) -> None:
+        """Lock an open file until it is closed. Raises BlockingIOError where someone else has it."""
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

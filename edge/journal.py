@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import BinaryIO, Final, NamedTuple, Self
 
 from edge.errors import BadSession
-from edge.files import sync_folder
+from edge.files import lock, sync_folder
 
 MAGIC: Final = b"qwjrnl1\n"
 _HEADER: Final = struct.Struct("<IBI")  # payload length, kind, CRC-32 of the first two and the payload
@@ -32,7 +32,7 @@ class Frame(NamedTuple):
 
 
 class JournalWriter:
-    """Appends frames to a new file, mode 0600.
+    """Appends frames to a new file, mode 0600, that is locked until `close` or the end of the process.
 
     Once `append` returns a frame is safe from a crash of the process, once `sync` returns from a power cut.
     Raises FileExistsError where `path` exists.
@@ -41,6 +41,7 @@ class JournalWriter:
     def __init__(self, path: Path) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._handle: int | None = os.open(path, flags, 0o600)
+        lock(self._handle, wait=True)  # before the first byte: without one a journal is nobody's to seal
         self._size = 0
         self._write(MAGIC)
         sync_folder(path.parent)

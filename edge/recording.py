@@ -7,6 +7,7 @@ dropped only once the session file has been read back and found equal to it.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
@@ -16,10 +17,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge.errors import BadSession, NotEnoughData
-from edge.files import sync_folder
+from edge.files import locked, sync_folder
 from edge.journal import JournalReader, JournalWriter
 from edge.samples import ELECTRODES, RATE_HZ, WRISTS, KeyPress, Prompt, SampleChunk, Side
-from edge.session import Session, read_session, same, write_session
+from edge.session import LONGEST_S, Session, read_session, write_session
 
 SYNC_SAMPLES: Final = RATE_HZ  # a power cut costs at most the last second
 _CHUNK: Final = struct.Struct("<qI")  # first index, samples
@@ -82,22 +83,23 @@ class Recorder:
         self.samples = 0
         self._next_index: int | None = None
         self._synced_samples = 0
-        if path.exists():
-            raise BadSession(f"{path} exists already; choose another name")
-        try:
-            self._journal = JournalWriter(journal_path(path))
-        except FileExistsError:
-            raise BadSession(
-                f"{journal_path(path)} is left from an interrupted recording; seal it with recover first"
-            ) from None
+        self._journal = _claimed(path)
         self._journal.append(_Kind.HEADING, heading.model_dump_json().encode())
 
     def add(self, chunk: SampleChunk) -> None:
-        """Take the next samples. Raises BadSession unless they follow the last ones without a gap."""
+        """Take the next samples. Raises BadSession unless they follow the last ones without a gap.
+
+        Also where the recording would become longer than a session may be: it is sealed then.
+        """
         if self._next_index is not None and chunk.first_index != self._next_index:
             raise BadSession(
                 f"sample {chunk.first_index} follows sample {self._next_index - 1}; "
                 "a source must declare missing samples, not leave them out"
+            )
+        if self.samples + len(chunk.time_s) > LONGEST_S * RATE_HZ:
+            raise BadSession(
+                f"{self.seal()} lasts {LONGEST_S / 3600:g} h, the most that a session may; "
+                "it is kept, go on in another"
             )
         self._next_index = chunk.first_index + len(chunk.time_s)
         self._journal.append(_Kind.SAMPLES, _pack(chunk))
@@ -135,22 +137,54 @@ class Recorder:
 def recover(journal: Path) -> Path:
     """Seal a journal into the session file beside it, drop the journal, and give the session's path.
 
-    Safe to repeat after a crash at any point. A journal that ends in a frame cut short or damaged is kept
-    as `.journal.damaged`. Raises NotEnoughData if it holds no sample, BadSession if another session stands in
-    its place or the file does not read back equal.
+    Safe to repeat after a crash at any point; needs memory for one session. A journal that ends in a frame
+    cut short or damaged is kept as `.journal.damaged`. Raises NotEnoughData if it holds no sample, BadSession
+    if it is still being written, another session stands in its place or the file does not read back equal.
     """
     path = journal.with_suffix(".hdf5")
-    reader = JournalReader(journal)
-    session = _read(reader)
-    if session is None:
+    try:
+        with locked(journal):
+            return _seal(JournalReader(journal), path)
+    except BlockingIOError:
+        raise BadSession(
+            f"{journal} is being recorded by another process; wait for its end, or end it"
+        ) from None
+    except FileNotFoundError:
+        if path.exists():  # another process was sealing it, too
+            return path
+        raise BadSession(f"there is no {journal}, and no session that was made of it") from None
+
+
+def _claimed(path: Path) -> JournalWriter:
+    """The journal of a new recording at `path`, which is then nobody else's."""
+    journal = journal_path(path)
+    try:
+        writer = JournalWriter(journal)
+    except FileExistsError:
+        raise BadSession(
+            f"{journal} exists: its recording is under way in another process, or was interrupted and has to "
+            "be sealed (recover); choose another name"
+        ) from None
+    except OSError as error:
+        raise BadSession(f"{journal} cannot be written ({error.strerror}); see to its folder") from error
+    if path.exists():  # looked at once the name is ours: another process may just have sealed it
+        writer.close()
+        journal.unlink()
+        raise BadSession(f"{path} exists already; choose another name")
+    return writer
+
+
+def _seal(reader: JournalReader, path: Path) -> Path:
+    parts = _parts(reader)
+    if parts.heading is None or parts.samples == 0:
         _drop(reader)
         raise NotEnoughData(
             f"nothing was recorded in {path.stem}: no sample arrived; check the link to the bands"
         )
     if not path.exists():
-        write_session(path, session)
-    if not same(read_session(path), session):
-        raise BadSession(f"{path} differs from {journal}, which is kept; move one of them elsewhere")
+        write_session(path, _session(parts, parts.heading, reader))
+    if not _holds(read_session(path), parts, parts.heading, reader):
+        raise BadSession(f"{path} differs from {reader.path}, which is kept; move one of them elsewhere")
     _drop(reader)
     return path
 
@@ -163,43 +197,64 @@ def _drop(reader: JournalReader) -> None:
     sync_folder(reader.path.parent)
 
 
-def _read(reader: JournalReader) -> Session | None:
-    """The session that the good frames of a journal hold; None if they hold no sample."""
-    try:
-        parts = _parts(reader)
-    except (ValidationError, struct.error) as error:
-        raise BadSession(f"{reader.path} was written by another version of qwrist: {error}") from error
-    if parts.heading is None or parts.samples == 0:
-        return None
+def _session(parts: _Parts, heading: Heading, reader: JournalReader) -> Session:
     time_s = np.empty(parts.samples, np.float64)
     emg_uv = np.empty((parts.samples, WRISTS, ELECTRODES), np.float32)
     valid = np.empty((parts.samples, WRISTS), np.bool_)
-    start = 0
-    for frame in reader:
-        if frame.kind == _Kind.SAMPLES and start < parts.samples:
-            chunk = _unpack(frame.payload)
-            part = slice(start, start + len(chunk.time_s))
-            time_s[part], emg_uv[part], valid[part] = chunk.time_s, chunk.emg_uv, chunk.valid
-            start = part.stop
-    heading = parts.heading.model_dump(exclude={"schema_version"})
+    for part, chunk in _chunks(reader):
+        time_s[part], emg_uv[part], valid[part] = chunk.time_s, chunk.emg_uv, chunk.valid
     return Session(
-        **heading,
+        **heading.model_dump(exclude={"schema_version"}),
         time_s=time_s,
         emg_uv=emg_uv,
         valid=valid,
-        keys=tuple(sorted(parts.keys, key=lambda press: press.press_s)),
-        prompts=tuple(sorted(parts.prompts, key=lambda prompt: prompt.start_s)),
+        keys=parts.keys,
+        prompts=parts.prompts,
     )
+
+
+def _holds(session: Session, parts: _Parts, heading: Heading, reader: JournalReader) -> bool:
+    """Whether a session is what its journal says, to the bit; without a second one in memory."""
+    said = heading.model_dump(exclude={"schema_version"}) | {"keys": parts.keys, "prompts": parts.prompts}
+    return (
+        all(getattr(session, name) == value for name, value in said.items())
+        and len(session.time_s) == parts.samples
+        and all(
+            np.array_equal(session.time_s[part], chunk.time_s)
+            and np.array_equal(session.emg_uv[part], chunk.emg_uv)
+            and np.array_equal(session.valid[part], chunk.valid)
+            for part, chunk in _chunks(reader)
+        )
+    )
+
+
+def _chunks(frames: JournalReader) -> Iterator[tuple[slice, SampleChunk]]:
+    """Where each chunk lies in the recording, and the chunk."""
+    start = 0
+    for frame in frames:
+        if frame.kind == _Kind.SAMPLES:
+            chunk = _unpack(frame.payload)
+            part = slice(start, start + len(chunk.time_s))
+            yield part, chunk
+            start = part.stop
 
 
 class _Parts(NamedTuple):
     heading: Heading | None
     samples: int
-    keys: list[KeyPress]
-    prompts: list[Prompt]
+    keys: tuple[KeyPress, ...]  # in order
+    prompts: tuple[Prompt, ...]  # in order
 
 
-def _parts(frames: JournalReader) -> _Parts:
+def _parts(reader: JournalReader) -> _Parts:
+    """All of a journal's good frames but the samples themselves."""
+    try:
+        return _gathered(reader)
+    except (ValidationError, struct.error) as error:
+        raise BadSession(f"{reader.path} was written by another version of qwrist: {error}") from error
+
+
+def _gathered(frames: JournalReader) -> _Parts:
     heading, samples = None, 0
     keys: list[KeyPress] = []
     prompts: list[Prompt] = []
@@ -215,7 +270,9 @@ def _parts(frames: JournalReader) -> _Parts:
                 prompts.append(Prompt(**_Prompt.model_validate_json(payload).model_dump()))
             case _:
                 raise BadSession(f"{frames.path} holds a frame of the unknown kind {kind}")
-    return _Parts(heading, samples, keys, prompts)
+    keys.sort(key=lambda press: press.press_s)
+    prompts.sort(key=lambda prompt: prompt.start_s)
+    return _Parts(heading, samples, tuple(keys), tuple(prompts))
 
 
 def _pack(chunk: SampleChunk) -> bytes:

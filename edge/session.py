@@ -22,6 +22,8 @@ ON_KEYBOARD: Final = "on_keyboard"  # emg2qwerty's name: every press was logged
 PROMPTED: Final = "prompted"  # the wearer followed prompts and pressed no logged key
 ENTER_MARK: Final = "⏎"  # ends a prompt's text where Enter was part of it, as in emg2qwerty
 
+LONGEST_S: Final = layout.LONGEST_S  # what one session may last
+
 # A crystal is within 100 ppm, a host's clock fit within 0.1 %; the next rate in use, 2048 Hz, is 2.4 % off.
 _RATE_TOLERANCE: Final = 0.01
 
@@ -113,15 +115,6 @@ def write_session(path: Path, session: Session) -> None:
     )
     with replacing(path) as temporary:
         layout.write(temporary, content)
-
-
-def same(one: Session, other: Session) -> bool:
-    """Whether two sessions hold the same, to the bit."""
-    arrays = ("time_s", "emg_uv", "valid")
-    rest = ("name", "user", "condition", "sides", "filtered", "simulated", "keys", "prompts", "calibrated")
-    return all(np.array_equal(getattr(one, a), getattr(other, a)) for a in arrays) and all(
-        getattr(one, a) == getattr(other, a) for a in rest
-    )
 
 
 def _check_shapes(session: Session) -> None:

@@ -25,7 +25,7 @@ from pydantic import (
 
 from edge.documents import first_fault
 from edge.errors import BadSession
-from edge.samples import ELECTRODES, SIDES, WRISTS, Bool, Float32, Float64, KeyPress, Prompt, Side
+from edge.samples import ELECTRODES, RATE_HZ, SIDES, WRISTS, Bool, Float32, Float64, KeyPress, Prompt, Side
 
 GROUP: Final = "emg2qwerty"
 TABLE: Final = "timeseries"
@@ -36,7 +36,8 @@ _RECORD: Final = np.dtype(
 )
 _SLICE: Final = 1 << 16  # samples: 9 MB of records at a time
 _CHUNK: Final = 4000  # samples: 2 s, so that a window reads little more than itself
-_LARGEST: Final = 4 << 30  # bytes: 8 hours
+LONGEST_S: Final = 8 * 3600  # a day of typing; sealed and read whole, in 9 GB of memory
+LONGEST: Final = LONGEST_S * RATE_HZ  # samples
 _LARGEST_CHUNK: Final = 256 << 20  # bytes that HDF5 allocates to read one sample
 _HIGHEST_RATIO: Final = 200  # declared to stored bytes; real sEMG compresses to no less than a third
 # Filters that every h5py has; another one would load a plug-in, which is code.
@@ -140,10 +141,18 @@ class Content(NamedTuple):
     ours: Ours | None
 
 
+def check_length(samples: int) -> None:
+    """Raise BadSession for more than a session may hold."""
+    if samples > LONGEST:
+        hours = samples / RATE_HZ / 3600
+        raise BadSession(f"it lasts {hours:.1f} h, a session at most {LONGEST_S / 3600:g} h; split it")
+
+
 def write(path: Path, content: Content) -> None:
-    """Write `content` over the file at `path`."""
+    """Write `content` over the file at `path`. Raises BadSession for what `read` would refuse."""
     if content.ours is None:
         raise BadSession("only a session with qwrist's own metadata can be written")
+    check_length(len(content.time_s))
     with h5py.File(path, "w") as file:
         group = file.create_group(GROUP)
         table = group.create_dataset(
@@ -264,8 +273,11 @@ def _check_storage(table: h5py.Dataset) -> None:
     if table.chunks is not None and table.chunks[0] * table.dtype.itemsize > _LARGEST_CHUNK:
         raise BadSession(f"{TABLE!r} is stored in chunks of {table.chunks[0]} samples, too many to be read")
     declared, stored = len(table) * table.dtype.itemsize, table.id.get_storage_size()
-    if declared > _LARGEST or declared > _HIGHEST_RATIO * stored:
+    if declared > _HIGHEST_RATIO * stored:
         raise BadSession(f"{TABLE!r} declares {declared} bytes and stores {stored}: not a recording")
+    check_length(len(table))
+    if declared > (largest := LONGEST * _RECORD.itemsize):
+        raise BadSession(f"{TABLE!r} has {declared} bytes, more than the {largest} that are read; split it")
 
 
 def _text(group: h5py.Group, name: str) -> str:

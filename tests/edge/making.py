@@ -51,6 +51,15 @@ def make_session(samples: int = 2 * RATE_HZ, seed: int = 0, **changes: Any) -> S
     return Session(**(fields | changes))
 
 
+def same(one: Session, other: Session) -> bool:
+    """Whether two sessions hold the same, to the bit."""
+    arrays = ("time_s", "emg_uv", "valid")
+    rest = ("name", "user", "condition", "sides", "filtered", "simulated", "keys", "prompts", "calibrated")
+    return all(np.array_equal(getattr(one, a), getattr(other, a)) for a in arrays) and all(
+        getattr(one, a) == getattr(other, a) for a in rest
+    )
+
+
 def cut(length: int, at: list[int]) -> list[slice]:
     """The parts of range(length) between the cuts `at`; empty ones too."""
     edges = [0, *sorted(min(i, length) for i in at), length]

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,9 @@ from hypothesis import strategies as st
 from edge import recording
 from edge.errors import BadSession, NotEnoughData
 from edge.recording import Heading, Recorder, journal_path, recover
-from edge.samples import SampleChunk
-from edge.session import Session, read_session, same
-from tests.edge.making import START_S, chunks_of, make_session
+from edge.samples import RATE_HZ, SampleChunk
+from edge.session import Session, read_session
+from tests.edge.making import START_S, chunks_of, make_session, same
 
 SAMPLES = 400
 
@@ -81,10 +82,82 @@ def test_names_are_not_reused(tmp_path: Path) -> None:
     record(tmp_path / "a.hdf5", session, []).seal()
     with pytest.raises(BadSession, match="exists already"):
         Recorder(tmp_path / "a.hdf5", heading_of(session))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.hdf5"]
     with Recorder(tmp_path / "b.hdf5", heading_of(session)):
         pass
-    with pytest.raises(BadSession, match="interrupted recording"):
+    with pytest.raises(BadSession, match="under way in another process, or was interrupted"):
         Recorder(tmp_path / "b.hdf5", heading_of(session))
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BadSession, match=r"a\.journal cannot be written \(No such file"):
+        Recorder(tmp_path / "nowhere" / "a.hdf5", heading_of(make_session(SAMPLES)))
+
+
+def test_a_recording_under_way_is_not_sealed_by_others(tmp_path: Path) -> None:
+    session = make_session(SAMPLES)
+    recorder = record(tmp_path / "a.hdf5", session, [])
+    with pytest.raises(BadSession, match="is being recorded by another process"):
+        recover(journal_path(recorder.path))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.journal"]
+    assert same(read_session(recorder.seal()), session)
+
+
+def test_sealing_what_is_sealed_gives_its_path(tmp_path: Path) -> None:
+    path = record(tmp_path / "a.hdf5", make_session(SAMPLES), []).seal()
+    assert recover(journal_path(path)) == path
+    with pytest.raises(BadSession, match="there is no"):
+        recover(tmp_path / "b.journal")
+
+
+def test_a_recording_ends_where_a_session_must(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "LONGEST_S", 300 / RATE_HZ)
+    session = make_session(SAMPLES, keys=(), prompts=())
+    recorder = Recorder(tmp_path / "a.hdf5", heading_of(session))
+    *first, last = chunks_of(session, [100, 300])
+    for chunk in first:
+        recorder.add(chunk)
+    with pytest.raises(BadSession, match=r"a\.hdf5 lasts .* it is kept, go on in another"):
+        recorder.add(last)
+    np.testing.assert_array_equal(read_session(recorder.path).emg_uv, session.emg_uv[:300])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.hdf5"]
+
+
+@pytest.mark.parametrize("field", ["time_s", "emg_uv", "valid", "keys", "prompts", "user"])
+def test_any_difference_keeps_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    session = make_session(SAMPLES)
+    recorder = record(tmp_path / "a.hdf5", session, [100])
+    recorder.close()
+    changed = {
+        "time_s": np.append(session.time_s[:-1], session.time_s[-1] + 1e-6),
+        "emg_uv": np.where(np.arange(SAMPLES)[:, None, None] == SAMPLES - 1, 0, session.emg_uv),
+        "valid": np.arange(2 * SAMPLES).reshape(-1, 2) > 0,
+        "keys": session.keys[:-1],
+        "prompts": (),
+        "user": "eve",
+    }
+    other = make_session(SAMPLES, **{field: changed[field]})
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "read_session", lambda _: other)
+        with pytest.raises(BadSession, match="which is kept"):
+            recover(journal_path(recorder.path))
+    assert recover(journal_path(recorder.path)) == recorder.path
+
+
+def test_sealing_needs_memory_for_one_session(tmp_path: Path) -> None:
+    seconds = 120
+    with Recorder(tmp_path / "a.hdf5", heading_of(make_session(20))) as recorder:
+        for second in range(seconds):
+            recorder.add(ramp(second, RATE_HZ))
+    tracemalloc.start()
+    try:
+        recover(journal_path(recorder.path))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak / (seconds * RATE_HZ * (8 + 2 * 16 * 4 + 2)) < 1.7  # slices of 9 MB come on top
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")

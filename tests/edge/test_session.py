@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from edge.errors import BadSession
 from edge.samples import RATE_HZ, KeyPress, Prompt
-from edge.session import PROMPTED, Session, read_session, same, write_session
-from tests.edge.making import START_S, make_session
+from edge.session import PROMPTED, Session, read_session, write_session
+from tests.edge.making import START_S, make_session, same
 
 SAMPLES = 100
 TIMES = START_S + np.arange(SAMPLES) / RATE_HZ

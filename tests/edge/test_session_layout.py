@@ -16,11 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edge import session_layout as layout
 from edge.charset import CHARSET
 from edge.errors import BadSession
 from edge.samples import RATE_HZ, KeyPress, Prompt
-from edge.session import read_session, same, write_session
-from tests.edge.making import START_S, make_session, shared_data
+from edge.session import read_session, write_session
+from tests.edge.making import START_S, make_session, same, shared_data
 
 SAMPLES = 300
 DTYPE = [("time", "<f8"), ("emg_left", "<f4", (16,)), ("emg_right", "<f4", (16,))]
@@ -255,6 +256,30 @@ def test_wrong_files_are_refused_in_one_sentence(tmp_path: Path, case: str) -> N
     message = str(raised.value)
     assert message.startswith(str(path))
     assert "\n" not in message
+
+
+def test_a_session_is_as_long_as_the_longest_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert layout.LONGEST == 8 * 3600 * RATE_HZ
+    write_session(tmp_path / "longer.hdf5", make_session(SAMPLES + 1))
+    monkeypatch.setattr(layout, "LONGEST", SAMPLES)
+    write_session(tmp_path / "longest.hdf5", make_session(SAMPLES))
+    assert len(read_session(tmp_path / "longest.hdf5").time_s) == SAMPLES
+    with pytest.raises(BadSession, match="a session at most 8 h; split it"):
+        read_session(tmp_path / "longer.hdf5")
+    with pytest.raises(BadSession, match="a session at most 8 h; split it"):
+        write_session(tmp_path / "other.hdf5", make_session(SAMPLES + 1))
+    assert not (tmp_path / "other.hdf5").exists()
+
+
+def test_wide_records_do_not_make_a_file_larger_than_the_longest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "LONGEST", SAMPLES)
+    path = write_theirs(tmp_path / "a.hdf5", table(dtype=[*DTYPE, ("wide", "<f4", (9,))]))
+    with pytest.raises(BadSession, match="bytes, more than the 40800 that are read"):
+        read_session(path)
 
 
 def test_external_storage_does_not_leak_another_file(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from edge.session import read_session, same, write_session
+from edge.session import read_session, write_session
 from simulate.recording import to_session
 from simulate.wearer import Wearer
+from tests.edge.making import same
 
 
 def test_a_session_survives_the_file(tmp_path):
