@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.errors import BadInput
-from edge.keys import TerminalKeys, keys_of
+from edge.keys import Decoder, TerminalKeys
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
 
@@ -27,7 +31,22 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminal
     ],
 )
 def test_what_a_terminal_sends(typed: str, keys: list[str]) -> None:
-    assert keys_of(typed) == keys
+    assert Decoder().take(typed) == keys
+
+
+@given(st.text("\x1b[O;1A~ab\r\né", max_size=12), st.lists(st.integers(0, 12), max_size=4))
+def test_cuts_do_not_change_the_keys(typed: str, at: list[int]) -> None:
+    decoder = Decoder()
+    edges = sorted({0, len(typed), *(i for i in at if i < len(typed))})
+    found = [key for start, stop in pairwise(edges) for key in decoder.take(typed[start:stop])]
+    assert found == Decoder().take(typed)
+
+
+def test_a_pause_ends_a_sequence_that_was_begun() -> None:
+    decoder = Decoder()
+    assert decoder.take("a\x1b[") == ["a"]
+    assert decoder.take("") == []
+    assert decoder.take("A") == ["A"]
 
 
 @pytest.fixture
@@ -59,6 +78,36 @@ def test_logs_presses_at_the_clocks_time(terminal: tuple[int, int]) -> None:
         assert keys.until(199.0) == []
         assert wait_for(keys, 200.0, 1) == ["x"]
         assert keys.until(1e9) == []
+
+
+def test_sequences_and_characters_cut_by_reads(
+    terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyboard, screen = terminal
+    real_read, reads = os.read, 0
+
+    def one_byte(descriptor: int, _: int) -> bytes:
+        nonlocal reads
+        reads += 1
+        return real_read(descriptor, 1)
+
+    monkeypatch.setattr(os, "read", one_byte)
+    with TerminalKeys(clock=lambda: 1.0, descriptor=screen) as keys:
+        os.write(keyboard, "x\x1b[A\x1b[1;5Céy".encode())
+        assert wait_for(keys, 1.0, 2) == ["x", "y"]
+    assert reads == len("x\x1b[A\x1b[1;5Céy".encode())
+
+
+def test_a_terminal_that_goes_away_ends_the_log() -> None:
+    keyboard, screen = os.openpty()
+    with TerminalKeys(clock=lambda: 1.0, descriptor=screen) as keys:
+        thread = next(thread for thread in threading.enumerate() if thread.name == "terminal keys")
+        os.write(keyboard, b"x")
+        assert wait_for(keys, 1.0, 1) == ["x"]
+        os.close(keyboard)
+        thread.join(timeout=20)
+        assert not thread.is_alive()
+    os.close(screen)
 
 
 def test_restores_the_terminal(terminal: tuple[int, int]) -> None:
