@@ -1,10 +1,11 @@
 """The user store: one folder a user, with their sessions and their models. docs/formats/store.md.
 
     root/users/<id>/sessions/<name>.hdf5
-    root/users/<id>/models/<slot>/          numbered, written whole, never changed
+    root/users/<id>/models/<slot>/          numbered, written whole; `export` adds what it makes of it
     root/users/<id>/models/current.json     which slot is in use, and which were before it
 
-Nothing that a user can name leaves their folder; folders are 0700.
+Nothing that a user can name leaves their folder; folders are 0700, and reading makes none. What the system
+refuses (no right, no room) is a BadInput with its reason.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edge.documents import first_fault
 from edge.errors import BadInput
 from edge.files import sync_folder, write_atomically
 
@@ -33,11 +35,25 @@ _DEVICES: Final = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 )
 
+_SESSION_RULE: Final = "use letters, digits, '-', '_', '.' and '@'"
+
 BEYOND_REACH: Final = (
     "models exported or copied to other folders and devices",
     "backups and synchronised copies of this disk",
     "blocks of the disk that were freed and not yet overwritten",
 )
+
+
+@contextmanager
+def _with_reasons() -> Iterator[None]:
+    """Also a decorator: what the system refuses becomes one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(
+            f"{error.filename or 'the user store'} cannot be used ({error.strerror}); see to its rights and its disk, or set "
+            "QWRIST_HOME to another folder"
+        ) from error
 
 
 class Forgotten(NamedTuple):
@@ -66,26 +82,32 @@ class User:
 
     def sessions(self) -> list[Path]:
         """The recordings, oldest first: their names sort in time."""
-        return self._listed("*.hdf5")
+        return self._listed(".hdf5")
 
     def journals(self) -> list[Path]:
         """What interrupted recordings left behind; edge.recording.recover seals them."""
-        return self._listed("*.journal")
+        return self._listed(".journal")
 
     def session_path(self, name: str) -> Path:
         """Where the session `name` is or will be. Raises BadInput for a name that could not be a file's."""
-        if not _SESSION_NAME.fullmatch(name) or _is_device(name):
-            raise BadInput(f"{name!r} cannot name a session; use letters, digits, '-', '_', '.' and '@'")
+        if not _is_session_name(name):
+            raise BadInput(f"{name!r} cannot name a session; {_SESSION_RULE}")
         return self._folder("sessions") / f"{name}.hdf5"
 
+    @_with_reasons()
     def new_session_name(self) -> str:
-        """A name after all others of the form session-0001."""
+        """A name after all others of the form session-0001, in a folder that is there.
+
+        Two processes can be given the same one; edge.recording.Recorder lets one of them have it.
+        """
+        _private_folder(self._folder("sessions"))
         taken = [_NUMBERED.fullmatch(path.stem) for path in (*self.sessions(), *self.journals())]
         return f"session-{1 + max((int(match[1]) for match in taken if match), default=0):04d}"
 
+    @_with_reasons()
     def slots(self) -> list[int]:
         """The numbers of the models, oldest first."""
-        return sorted(int(p.name) for p in self._folder("models").iterdir() if _SLOT.fullmatch(p.name))
+        return sorted(int(p.name) for p in _entries(self._folder("models")) if _SLOT.fullmatch(p.name))
 
     def slot(self, number: int) -> Path:
         """The folder of the model `number`. Raises BadInput where there is none."""
@@ -99,26 +121,31 @@ class User:
     def new_slot(self) -> Iterator[Path]:
         """Give a folder to fill; it becomes the next slot if the block ends well and is removed otherwise."""
         models = self._folder("models")
-        folder = Path(tempfile.mkdtemp(dir=models, prefix=".new-"))
+        with _with_reasons():
+            folder = Path(tempfile.mkdtemp(dir=_private_folder(models), prefix=".new-"))
         try:
             yield folder
-            folder.rename(models / f"{max(self.slots(), default=0) + 1:04d}")
+            with _with_reasons():
+                folder.rename(models / f"{max(self.slots(), default=0) + 1:04d}")
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         sync_folder(models)
 
+    @_with_reasons()
     def promote(self, number: int) -> None:
         """Make the model `number` the current one, atomically."""
         self.slot(number)
         history = [n for n in self._history() if n != number]
         self._point(*history, number)
 
+    @_with_reasons()
     def current(self) -> Path | None:
         """The folder of the model in use; None before the first was promoted."""
         history = self._history()
         return self.slot(history[-1]) if history else None
 
+    @_with_reasons()
     def rollback(self) -> Path:
         """Go back to the model that was in use before. Raises BadInput where there was none."""
         history = self._history()
@@ -142,16 +169,22 @@ class User:
             return ()
         except ValidationError as error:
             raise BadInput(
-                f"{self._pointer} is damaged ({error.errors()[0]['msg']}); delete it and promote a model"
+                f"{self._pointer} is damaged ({first_fault(error)}); delete it and promote a model"
             ) from None
 
     def _folder(self, name: str) -> Path:
-        return _private_folder(self.path / name)
+        path = self.path / name
+        _refuse_link(path)
+        return path
 
-    def _listed(self, pattern: str) -> list[Path]:
-        paths = sorted(p for p in self._folder("sessions").glob(pattern) if not p.name.startswith("."))
+    @_with_reasons()
+    def _listed(self, suffix: str) -> list[Path]:
+        entries = _entries(self._folder("sessions"))
+        paths = sorted(p for p in entries if p.suffix == suffix and not p.name.startswith("."))
         for path in paths:
             _refuse_link(path)
+            if not _is_session_name(path.stem):
+                raise BadInput(f"{path} has a name that no session can have; rename it: {_SESSION_RULE}")
         return paths
 
 
@@ -171,12 +204,12 @@ class UserStore:
 
         return cls(platformdirs.user_data_path("qwrist", appauthor=False))
 
+    @_with_reasons()
     def users(self) -> list[str]:
         """The ids of all users, sorted."""
-        if not self._users.is_dir():
-            return []
-        return sorted(p.name for p in self._users.iterdir() if is_user_id(p.name) and p.is_dir())
+        return sorted(p.name for p in _entries(self._users) if is_user_id(p.name) and p.is_dir())
 
+    @_with_reasons()
     def user(self, user_id: str) -> User:
         """An existing user. Raises BadInput, naming the known users, for any other id."""
         _check_id(user_id)
@@ -190,14 +223,16 @@ class UserStore:
             )
         return User(user_id, path)
 
+    @_with_reasons()
     def create(self, user_id: str) -> User:
         """A new user. Raises BadInput for an id that is taken or cannot be one."""
         _check_id(user_id)
         if (self._users / user_id).exists():
             raise BadInput(f"the user {user_id!r} exists already; choose another id or record more sessions")
-        for folder in (self.root, self._users):
+        user = User(user_id, self._users / user_id)
+        for folder in (self.root, self._users, user.path, user.path / "sessions", user.path / "models"):
             _private_folder(folder)
-        return User(user_id, _private_folder(self._users / user_id))
+        return user
 
     def forget(self, user_id: str) -> Forgotten:
         """Remove all that is kept of a user. Raises BadInput where something could not be removed."""
@@ -230,6 +265,10 @@ def _check_id(user_id: str) -> None:
         )
 
 
+def _is_session_name(text: str) -> bool:
+    return _SESSION_NAME.fullmatch(text) is not None and not _is_device(text)
+
+
 def _is_device(name: str) -> bool:
     return name.split(".", 1)[0].lower() in _DEVICES
 
@@ -238,6 +277,13 @@ def _private_folder(path: Path) -> Path:
     _refuse_link(path)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def _refuse_link(path: Path) -> None:

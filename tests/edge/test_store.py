@@ -75,6 +75,80 @@ def test_folders_are_private(store: UserStore) -> None:
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
 
 
+def everything(store: UserStore) -> set[Path]:
+    return set(store.root.parent.rglob("*"))
+
+
+def test_reading_makes_nothing(store: UserStore) -> None:
+    assert store.users() == []
+    with pytest.raises(BadInput, match="no user"):
+        store.user("ada")
+    assert everything(store) == set()
+    store.create("ada")
+    (store.root / "users" / "eve").mkdir()  # with nothing in it
+    before = everything(store)
+    for user_id in store.users():
+        user = store.user(user_id)
+        assert user.sessions() == user.journals() == user.slots() == []
+        assert user.current() is None
+        user.session_path("one")
+        with pytest.raises(BadInput, match="no model 1"):
+            user.slot(1)
+    assert everything(store) == before
+    eve = store.user("eve")
+    eve.session_path(eve.new_session_name()).touch()
+    assert fill_slot(eve) == 1
+
+
+def test_what_the_system_refuses_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for store in (UserStore(tmp_path / "file"), UserStore(tmp_path / "file" / "home")):
+        with pytest.raises(BadInput, match=r"cannot be used \(.*\); .*QWRIST_HOME"):
+            store.create("ada")
+        with pytest.raises(BadInput, match=r"cannot be used \(.*\); .*QWRIST_HOME"):
+            store.users()
+
+
+@pytest.mark.parametrize("refused", ["mkdir", "iterdir"])
+def test_a_home_without_rights_is_one_sentence(
+    store: UserStore, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    user = store.create("ada")
+
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, refused, refuse)
+        actions = {
+            "mkdir": [lambda: store.create("eve"), user.new_session_name, lambda: fill_slot(user)],
+            "iterdir": [store.users, user.sessions, user.journals, user.slots],
+        }
+        for action in actions[refused]:
+            with pytest.raises(BadInput, match=r"cannot be used \(Permission denied\)"):
+                action()
+
+
+@pytest.mark.parametrize("name", ["two words.hdf5", "nul.hdf5", "é.journal"])
+def test_a_session_that_could_not_be_named_is_not_listed_either(store: UserStore, name: str) -> None:
+    user = store.create("ada")
+    (user.path / "sessions" / name).touch()
+    listed = user.sessions if name.endswith("hdf5") else user.journals
+    with pytest.raises(BadInput, match=r"no session can have; rename it: use letters"):
+        listed()
+
+
+def test_what_fails_while_a_slot_is_filled_stays_what_it_is(store: UserStore) -> None:
+    user = store.create("ada")
+
+    def fill() -> None:
+        with user.new_slot():
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        fill()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 def test_links_out_of_the_store_are_refused(store: UserStore, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
@@ -86,6 +160,7 @@ def test_links_out_of_the_store_are_refused(store: UserStore, tmp_path: Path) ->
     with pytest.raises(BadInput, match="is a link"):
         store.forget("eve")
     assert outside.exists()
+    (user.path / "sessions").rmdir()
     (user.path / "sessions").symlink_to(outside / "sessions")
     for action in (user.sessions, lambda: user.session_path("one")):
         with pytest.raises(BadInput, match="is a link"):
