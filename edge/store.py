@@ -51,8 +51,8 @@ def _with_reasons() -> Iterator[None]:
         yield
     except OSError as error:
         raise BadInput(
-            f"{error.filename or 'the user store'} cannot be used ({error.strerror}); see to its rights and its disk, or set "
-            "QWRIST_HOME to another folder"
+            f"{error.filename or 'the user store'} cannot be used ({error.strerror}); "
+            "see to its rights and its disk, or set QWRIST_HOME to another folder"
         ) from error
 
 
