@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -10,10 +11,25 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge.samples import ELECTRODES, Bool, Float32
-from firmware_bridge.packet import Codec, Counts, Flags, Packet, quantize
+from firmware_bridge.packet import Codec, Counts, Flags, Packet, quantize, samples_per_packet
 
 _NONE: Final = np.zeros((0, ELECTRODES), np.int16)
 _NONE.setflags(write=False)
+
+
+_LEAST_UNLOCKED: Final = 7  # below it the loss of a sample costs too much, and a packet lasts 3 ms at most
+
+
+def packet_samples(codec: Codec, mtu: int) -> int:
+    """How many samples a band puts into a packet: nearly all that fit, and out of step with the radio.
+
+    A packet leaves at the first connection event after its last sample; events are n x 1.25 ms apart. The
+    wait takes values a common measure of packet and interval apart: 10 ms for 20 samples and 30 ms.
+    The least of them, a matter of chance, is what the host's clock cannot tell from an offset. A number of
+    samples without the factors 2, 3 and 5 has the measure 0.5 ms at nearly every interval.
+    """
+    fit = samples_per_packet(codec, mtu)
+    return max((n for n in range(_LEAST_UNLOCKED, fit + 1) if math.gcd(n, 30) == 1), default=fit)
 
 
 class PacketizerState(NamedTuple):

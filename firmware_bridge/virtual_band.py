@@ -36,7 +36,7 @@ from firmware_bridge.gatt import (
     encode_status,
 )
 from firmware_bridge.packet import PROTOCOL_VERSION, Codec, Flags, Packet, encode, samples_per_packet
-from firmware_bridge.packetizer import Packetizer, PacketizerState
+from firmware_bridge.packetizer import Packetizer, PacketizerState, packet_samples
 from firmware_bridge.virtual_air import VirtualAir, VirtualController
 
 _ADVERTISING_INTERVAL_MS: Final = 100.0
@@ -154,7 +154,7 @@ class VirtualBand:
 
     def _packetizer(self) -> Packetizer:
         mtu = self._connection.att_mtu if self._connection else att.ATT_DEFAULT_MTU
-        samples = max(1, samples_per_packet(self._config.codec, mtu))
+        samples = max(1, packet_samples(self._config.codec, mtu))
         return Packetizer(self._config.codec, samples, self._boot)
 
     def _on_connection(self, connection: Connection) -> None:

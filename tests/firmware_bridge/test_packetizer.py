@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from firmware_bridge.packet import Codec, Flags, dequantize
-from firmware_bridge.packetizer import Packetizer, PacketizerState
+from firmware_bridge.packet import Codec, Flags, dequantize, samples_per_packet
+from firmware_bridge.packetizer import Packetizer, PacketizerState, packet_samples
 from tests.firmware_bridge.sources import noise_uv
 
 
@@ -40,6 +40,21 @@ def test_packets_hold_the_valid_samples_and_chunk_sizes_change_nothing(valid, sa
     assert [p.sequence for p in packets] == list(range(len(packets)))
     assert [p.flags for p in packets] == [Flags.NONE] * (len(packets) - 1) + [Flags.END]
     assert packets[-1].first_index == len(valid)
+
+
+@given(st.sampled_from(Codec), st.integers(23, 517))
+def test_a_packet_is_out_of_step_with_the_radio_and_nearly_full(codec, mtu):
+    fit, samples = samples_per_packet(codec, mtu), packet_samples(codec, mtu)
+    assert samples <= fit
+    assert samples >= 0.7 * fit
+    if fit < 7:
+        assert samples == fit
+    else:
+        assert all(samples % factor for factor in (2, 3, 5))
+
+
+def test_packet_lengths_are_those_of_the_specification():
+    assert [packet_samples(codec, mtu) for mtu in (517, 247) for codec in Codec] == [13, 19, 7, 7]
 
 
 def test_all_packets_but_the_last_of_a_run_are_full():

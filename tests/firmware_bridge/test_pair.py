@@ -11,11 +11,14 @@ from edge.errors import SourceLost
 from edge.samples import SIDES
 from firmware_bridge import pair
 from firmware_bridge.connect import connect
-from firmware_bridge.packet import Codec, dequantize, quantize, samples_per_packet
+from firmware_bridge.packet import Codec, dequantize, quantize
+from firmware_bridge.packetizer import packet_samples
 from firmware_bridge.rig import virtual_bands
 from firmware_bridge.virtual_band import Faults
 from tests.firmware_bridge.rigging import record
 from tests.firmware_bridge.sources import ArraySource, noise_uv
+
+PER_PACKET = packet_samples(Codec.PACK12, 517)
 
 
 @pytest.mark.parametrize("codec", Codec)
@@ -27,7 +30,7 @@ def test_both_bands_arrive_bit_for_bit_on_one_clock(codec, mtu):
     assert got.valid.all()
     assert got.start_s == 1000.0
     np.testing.assert_allclose(got.time_s, 1000.0 + np.arange(len(got.time_s)) / 2000, rtol=0, atol=1e-9)
-    per_packet = samples_per_packet(codec, mtu)
+    per_packet = packet_samples(codec, mtu)
     for stats, side in zip(got.stats, SIDES, strict=True):
         assert (stats.side, stats.mtu, stats.battery_percent) == (side, mtu, 87)
         assert stats.packets == -(-len(source.emg_uv) // per_packet) + 1  # the last one says the end
@@ -42,19 +45,23 @@ def test_runs_agree_bit_for_bit_times_included():
 
 
 def test_losses_duplicates_and_damage_are_counted_and_declared():
-    source = ArraySource(noise_uv(5000))  # 250 packets of 20 samples
+    samples = 250 * PER_PACKET
+    source = ArraySource(noise_uv(samples))
     left = Faults(drop=frozenset({0, 7, 8, 100}), duplicate=frozenset({3, 50}), corrupt=frozenset({20, 249}))
     got = record(source, faults={"left": left})
-    missing = np.zeros(5000, np.bool_)
+    missing = np.zeros(samples, np.bool_)
     for sequence in (*left.drop, *left.corrupt):
-        missing[20 * sequence : 20 * sequence + 20] = True
-    np.testing.assert_array_equal(got.valid, np.stack([~missing, np.ones(5000, np.bool_)], axis=1))
+        missing[PER_PACKET * sequence : PER_PACKET * (sequence + 1)] = True
+    np.testing.assert_array_equal(got.valid, np.stack([~missing, np.ones(samples, np.bool_)], axis=1))
     sent = dequantize(quantize(source.emg_uv, Codec.PACK12), Codec.PACK12)
     np.testing.assert_array_equal(got.emg_uv[got.valid], sent[got.valid])
-    np.testing.assert_array_equal(got.emg_uv[140:180, 0], np.repeat(sent[139:140, 0], 40, 0))
+    gap = slice(7 * PER_PACKET, 9 * PER_PACKET)
+    np.testing.assert_array_equal(
+        got.emg_uv[gap, 0], np.repeat(sent[gap.start - 1 : gap.start, 0], 2 * PER_PACKET, 0)
+    )
     stats = got.stats[0]
     assert (stats.lost, stats.refused, stats.duplicates) == (6, 2, 2)
-    assert (stats.received_samples, stats.missing_samples) == (5000 - 120, 120)
+    assert (stats.received_samples, stats.missing_samples) == (samples - 6 * PER_PACKET, 6 * PER_PACKET)
     assert got.stats[1].lost == 0
 
 
@@ -95,11 +102,12 @@ def test_a_reader_too_slow_for_a_radio_sees_the_overflow_as_loss(monkeypatch):
         if chunks == 5:
             await asyncio.sleep(0.1)
 
-    got = record(ArraySource(noise_uv(8000)), pause=pause)
-    assert len(got.valid) == 8000
+    samples = 400 * PER_PACKET
+    got = record(ArraySource(noise_uv(samples)), pause=pause)
+    assert len(got.valid) == samples
     for wrist, stats in enumerate(got.stats):
         assert stats.queue_overflows == stats.lost > 0
-        assert stats.missing_samples == (~got.valid[:, wrist]).sum() == 20 * stats.lost
+        assert stats.missing_samples == (~got.valid[:, wrist]).sum() == PER_PACKET * stats.lost
 
 
 def deliver_until_lost(source, faults):
@@ -123,16 +131,16 @@ def test_a_disconnection_delivers_what_had_come_and_is_named():
     faults = {"right": Faults(disconnect_at=150)}
     samples, says, stats = deliver_until_lost(ArraySource(noise_uv(8000)), faults)
     assert "right band disconnected" in says
-    assert samples == 3020  # right sent 150 packets; left's next one was under way
-    assert stats[1].received_samples == 3000
+    assert samples == 151 * PER_PACKET  # right sent 150 packets; left's next one was under way
+    assert stats[1].received_samples == 150 * PER_PACKET
 
 
 def test_silence_is_a_lost_band():
     faults = {"left": Faults(drop=frozenset(range(120, 10_000)))}
     samples, says, stats = deliver_until_lost(ArraySource(noise_uv(10_000)), faults)
     assert "left band has sent nothing for 500 ms" in says
-    assert stats[0].received_samples == 2400
-    assert 3400 <= samples <= 3500
+    assert stats[0].received_samples == 120 * PER_PACKET
+    assert abs(samples - 120 * PER_PACKET - 1000) <= 2 * PER_PACKET
 
 
 def test_packets_that_are_all_damaged_are_silence():
@@ -140,9 +148,9 @@ def test_packets_that_are_all_damaged_are_silence():
     samples, says, stats = deliver_until_lost(ArraySource(noise_uv(10_000)), faults)
     assert "left band has sent nothing that can be used for 500 ms" in says
     assert "the last: a packet's CRC is wrong" in says
-    assert stats[0].received_samples == 2400
+    assert stats[0].received_samples == 120 * PER_PACKET
     assert stats[0].refused > 10
-    assert 3400 <= samples <= 3500
+    assert abs(samples - 120 * PER_PACKET - 1000) <= 2 * PER_PACKET
 
 
 def test_a_jump_ahead_ends_the_stream_and_says_why():
@@ -156,9 +164,10 @@ def test_a_jump_ahead_ends_the_stream_and_says_why():
 def test_a_lost_end_is_silence_too(monkeypatch):
     monkeypatch.setattr(pair, "SILENCE_S", 0.15)
     everything = Faults(drop=frozenset({150}))
-    _, says, stats = deliver_until_lost(ArraySource(noise_uv(3000)), {"left": everything})
+    samples = 150 * PER_PACKET
+    _, says, stats = deliver_until_lost(ArraySource(noise_uv(samples)), {"left": everything})
     assert "left band has sent nothing" in says
-    assert stats[0].received_samples == 3000
+    assert stats[0].received_samples == samples
 
 
 def test_a_pair_streams_once():

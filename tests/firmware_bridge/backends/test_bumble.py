@@ -139,7 +139,7 @@ def test_notifications_come_in_order_until_they_are_stopped():
         return values
 
     values = with_rig(use)
-    assert [value.sequence for value in values] == list(range(15))  # 200 / 15 samples, and the end
+    assert [value.sequence for value in values] == list(range(17))  # 200 / 13 samples, and the end
     assert sum(len(value.counts) for value in values) == 200
 
 
