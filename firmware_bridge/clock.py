@@ -4,10 +4,10 @@ A packet arrives late by the radio's delay, never early, so the minimum over a s
 rate) drops all delay that is sometimes absent: queues, repeats, and the wait for a connection event as far as
 it varies within the second. A line through the last minute's minima follows the band's crystal.
 
-Two things remain. The shortest delay of the link is a constant. The least wait for a connection event is not:
-it lies anywhere below the common measure of packet and connection interval, differs between the bands and
-moves as crystals drift. At nearly every interval it is below 0.5 ms for packets as `packetizer.packet_samples`
-makes them, and bands agree to 1.5 ms; with 20 samples it is up to 5 ms at an interval of 15 ms, 10 ms at 30. A
+Two things remain. The shortest delay of the link is a constant. The least wait for a connection event is
+not: it lies anywhere below the common measure of packet and connection interval, differs between the bands
+and moves as crystals drift. With packets of `packetizer.packet_samples` it is below 0.5 ms at nearly every
+interval and bands agree to 1.5 ms; with 20 samples it is up to 5 ms at an interval of 15 ms, 10 ms at 30. A
 busy radio adds to it: with the delays of a recorded Myo armband the error varies by up to 6 ms in a minute.
 """
 
