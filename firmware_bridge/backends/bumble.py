@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from bleak import BleakScanner
@@ -132,29 +133,30 @@ class BumbleClient(BaseBleakClient):
             )
         if self._peer is None:
             raise BleakDeviceNotFoundError(self.address)
-        try:
+        with _as_bleak_errors("connecting"):
             connection = await self.device.connect(self._peer.details, timeout=self._timeout)
-        except core.BaseBumbleError as error:
-            raise BleakError(f"connecting to {self.address} failed: {error}") from error
         self._connection = connection
         connection.on(connection.EVENT_DISCONNECTION, self._on_disconnection)
         try:
-            if pair:
-                await connection.pair()
-            await connection.gatt_client.request_mtu(_MTU)
-            self.services = await self._discover(connection)
+            with _as_bleak_errors("discovering"):
+                if pair:
+                    await connection.pair()
+                await connection.gatt_client.request_mtu(_MTU)
+                self.services = await self._discover(connection)
         except BaseException:
             await self.disconnect()
             raise
 
     async def disconnect(self) -> None:
-        """Disconnect, if connected."""
+        """Disconnect, if connected. Raises BleakError."""
         if self._connection:
-            await self._connection.disconnect()
+            with _as_bleak_errors("disconnecting"):
+                await self._connection.disconnect()
 
     async def pair(self, *args: object, **kwargs: object) -> None:
         """Pair with what the peripheral offers."""
-        await self._connected().pair()
+        with _as_bleak_errors("pairing"):
+            await self._connected().pair()
 
     async def unpair(self) -> None:
         """Forget the peripheral's keys."""
@@ -222,9 +224,8 @@ class BumbleClient(BaseBleakClient):
             action.close()
         self._connected()
         try:
-            return await action
-        except att.ATT_Error as error:
-            raise BleakGATTProtocolError(BleakGATTProtocolErrorCode(error.error_code)) from error
+            with _as_bleak_errors("a request"):
+                return await action
         except asyncio.CancelledError:
             # bumble cancels the requests of a link that is gone; a cancellation of ours goes through
             task = asyncio.current_task()
@@ -262,6 +263,17 @@ class BumbleClient(BaseBleakClient):
                 found.add_descriptor(
                     BleakGATTDescriptor(descriptor, descriptor.handle, _uuid(descriptor.type), characteristic)
                 )
+
+
+@contextmanager
+def _as_bleak_errors(what: str) -> Iterator[None]:
+    """Raise BleakError where bumble raises an error of its own."""
+    try:
+        yield
+    except att.ATT_Error as error:
+        raise BleakGATTProtocolError(BleakGATTProtocolErrorCode(error.error_code)) from error
+    except core.BaseBumbleError as error:
+        raise BleakError(f"{what} failed: {error}") from error
 
 
 def _uuid(uuid: UUID) -> str:

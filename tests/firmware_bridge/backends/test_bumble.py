@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolError
-from bumble import att
+from bumble import att, core, hci
 
 from firmware_bridge.gatt import (
     BAND_SERVICE,
@@ -173,6 +173,39 @@ def test_a_request_that_the_band_leaves_unanswered_by_leaving_is_an_error():
             with pytest.raises(BleakError, match="disconnected"):
                 await read_on()
             await dropping
+
+    with_rig(use)
+
+
+@pytest.mark.parametrize("error", [core.InvalidStateError("no"), hci.HCI_Error(0x02), core.TimeoutError()])
+def test_an_error_of_bumbles_is_bleaks(monkeypatch, error):
+    async def fail(*_args):
+        raise error
+
+    async def use(rig):
+        client = await left_band(rig)
+        await client.connect()
+        monkeypatch.setattr(rig.backend.client.device, "disconnect", fail)
+        with pytest.raises(BleakError, match="disconnecting failed"):
+            await client.disconnect()
+        monkeypatch.setattr("bumble.gatt_client.Client.send_request", fail)
+        with pytest.raises(BleakError, match="a request failed"):
+            await client.read_gatt_char(STATUS)
+
+    with_rig(use)
+
+
+def test_a_discovery_that_fails_is_bleaks_error_and_leaves_no_connection(monkeypatch):
+    async def fail(*_args):
+        raise core.InvalidStateError("no")
+
+    monkeypatch.setattr("bumble.gatt_client.Client.discover_services", fail)
+
+    async def use(rig):
+        client = await left_band(rig)
+        with pytest.raises(BleakError, match="discovering failed"):
+            await client.connect()
+        assert not client.is_connected
 
     with_rig(use)
 
