@@ -16,7 +16,6 @@ from firmware_bridge.packet import Codec
 if TYPE_CHECKING:
     from firmware_bridge.link import Clock
     from firmware_bridge.pair import BandPair
-    from firmware_bridge.scan import FoundBand
 
 
 @asynccontextmanager
@@ -47,11 +46,3 @@ async def connect(
 
     async with open_pair(sides, backend, clock, codec, scan_timeout_s) as pair:
         yield pair
-
-
-async def scan_bands(duration_s: float = 3.0, backend: Backend | None = None) -> list[FoundBand]:
-    """All bands that are on the air. Raises BluetoothUnavailable, with what to do about it."""
-    require("bleak", "ble")
-    from firmware_bridge.scan import scan
-
-    return await scan(duration_s, backend)
