@@ -32,7 +32,7 @@ def test_from_two_wristbands_to_text(run: Run, home: Path) -> None:
     assert len(today.keys) == recorded["keys"]
 
     # The decoder is fitted to her, from the base that has only met other people.
-    fitted = run("personalize", *USER, "--steps", "60", "--json")
+    fitted = run("personalize", *USER, "--steps", "40", "--json")
     report = json.loads(fitted.out)
     assert fitted.code == 0
     assert [part["role"] for part in report["parts"]] == ["train", "validation", "test"]

@@ -146,4 +146,4 @@ def _render(outcome: Outcome, typed: LiveSession, wall_s: float) -> None:
 
 
 def _known(figure: float | None) -> str:
-    return "-" if figure is None else f"{figure:g}"
+    return "-" if figure is None else f"{round(figure, 1):g}"
