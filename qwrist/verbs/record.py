@@ -21,7 +21,7 @@ from edge.quality import Severity, Verdict
 from edge.quality import check as judge
 from edge.recording import Heading, Recorder, recover
 from edge.samples import SIDES, KeySource, Side
-from edge.session import ENTER_MARK, ON_KEYBOARD, PROMPTED, read_session
+from edge.session import ENTER_MARK, LONGEST_S, ON_KEYBOARD, PROMPTED, read_session
 from edge.store import User, UserStore
 from qwrist import bands, ui
 from qwrist.bands import Bands, BandSpec, EnterSwitch, Script
@@ -70,8 +70,8 @@ def enroll(
     as_json: AsJson = False,
 ) -> None:
     """Record a session: connect the bands, show prompts, keep what the muscles do."""
-    if not 0 < minutes <= 24 * 60:
-        raise BadInput(f"--minutes is {minutes:g}; expected more than 0 and at most a day")
+    if not 0 < minutes <= LONGEST_S / 60:
+        raise BadInput(f"--minutes is {minutes:g}; expected more than 0 and at most {LONGEST_S / 60:g}")
     if not seconds_per_character > 0:
         raise BadInput(f"--seconds-per-character is {seconds_per_character:g}; expected more than 0")
     wish = Wish(minutes, parse_sides(sides), not prompts_alone, seconds_per_character)
