@@ -21,21 +21,31 @@ from personalize.labels import Labels, labels_of
 def emissions(runtime: Runtime, frames: Float32, geometry: Geometry, chunk_frames: int) -> Float32:
     """Run a whole recording (T, W, E, F) in the artifact's chunks: ((T - context) // stride, K).
 
-    State is carried from chunk to chunk; chunks overlap by the frames that a network consumes. The last one
-    is filled up with zeros, and what it says of them is cut off.
+    State is carried from chunk to chunk; chunks overlap by the frames that a network consumes, and whole
+    windows also by the context that their emissions were trained with (`geometry.warmup` and `after`), which
+    the neighbour says better. The last chunk is filled up with zeros, and what it says of them is cut off.
     """
-    context = geometry.left_context + geometry.lookahead
-    count = max(0, (len(frames) - context) // geometry.stride)
+    stride, context = geometry.stride, geometry.left_context + geometry.lookahead
+    before, after = geometry.warmup // stride, geometry.after // stride
+    count = max(0, (len(frames) - context) // stride)
+    said = (chunk_frames - context) // stride
+    found = np.zeros((count, CHARSET.num_classes), np.float32)
     state = runtime.initial_state()
-    parts = [np.zeros((0, CHARSET.num_classes), np.float32)]
-    for start in range(0, count * geometry.stride, chunk_frames - context):
-        chunk = frames[start : start + chunk_frames]
-        if len(chunk) < chunk_frames:
-            padding = np.zeros((chunk_frames - len(chunk), *frames.shape[1:]), np.float32)
-            chunk = np.concatenate([chunk, padding])
-        log_probs, state = runtime.run(chunk, state)
-        parts.append(log_probs)
-    return np.concatenate(parts)[:count]
+    for first in range(0, count, said - before - after):  # emissions; later chunks overwrite the overlap
+        log_probs, state = runtime.run(_filled(frames[first * stride :], chunk_frames), state)
+        kept = slice(before if first else 0, count - first)
+        found[first + kept.start : first + said] = log_probs[kept]
+        if first + said >= count:
+            break
+    return found
+
+
+def _filled(frames: Float32, count: int) -> Float32:
+    """The first `count` frames, followed by zeros where there are fewer."""
+    chunk = frames[:count]
+    if len(chunk) == count:
+        return chunk
+    return np.concatenate([chunk, np.zeros((count - len(chunk), *frames.shape[1:]), np.float32)])
 
 
 def score_emissions(log_probs: Float32, labels: Labels, geometry: Geometry) -> Cer:

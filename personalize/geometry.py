@@ -8,7 +8,7 @@ frames that those depend on: what the network consumes, and before and after it 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,11 @@ from edge.manifest import ModelManifest
 from edge.samples import Float64
 from personalize.labels import Int64
 from personalize.networks import Network
+
+# The context of a whole window's emissions in training (configs/paper.yaml: warmup_s, after_s) and so in
+# decoding: windows overlap by it, and what is said inside it is left to the neighbour.
+WINDOW_BEFORE_S: Final = 0.9
+WINDOW_AFTER_S: Final = 0.1
 
 
 class Geometry(NamedTuple):
@@ -43,15 +48,23 @@ class Geometry(NamedTuple):
         )
 
     @classmethod
+    def for_decoding(cls, network: Network) -> Geometry:
+        """Of `network`: whole windows overlap, a carried state needs no filling."""
+        if network.bidirectional:
+            return cls.of(network, warmup_s=WINDOW_BEFORE_S, after_s=WINDOW_AFTER_S)
+        return cls.of(network)
+
+    @classmethod
     def of_manifest(cls, manifest: ModelManifest) -> Geometry:
         """Of a trained network, to decode with."""
+        overlaps = manifest.whole_window
         return cls(
             manifest.left_context,
             manifest.lookahead,
             manifest.stride,
             manifest.label_delay_frames,
-            warmup=0,
-            after=0,
+            warmup=_frames(WINDOW_BEFORE_S, manifest.stride) if overlaps else 0,
+            after=_frames(WINDOW_AFTER_S, manifest.stride) if overlaps else 0,
         )
 
     @property

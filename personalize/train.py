@@ -104,7 +104,7 @@ def train(
 
 def validate(network: Network, sessions: Sequence[FramedSession]) -> Cer:
     """The CER of `network` over `prepared` recordings."""
-    geometry = Geometry.of(network)
+    geometry = Geometry.for_decoding(network)
     chunk = max(deployed_chunk(network), 0 if network.bidirectional else _EVALUATION_CHUNK)
     runtime = TorchRuntime(network, chunk)
     return total(

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -132,3 +133,17 @@ def test_evaluation_adds_recordings_up(network):
     both = evaluate(runtime, manifest, sessions)
     alone = [evaluate(runtime, manifest, [s]) for s in sessions]
     assert both == tuple(a + b for a, b in zip(*alone, strict=True))
+
+
+def test_whole_windows_leave_their_edges_to_their_neighbours():
+    network = initial_network("spatial_lstm", 0).eval()
+    runtime = TorchRuntime(network, 300)
+    geometry = Geometry.for_decoding(network)
+    hop = 300 - geometry.warmup - geometry.after
+    frames = np.random.default_rng(0).standard_normal((2 * hop + 300, 2, 16, 33)).astype(np.float32)
+    found = emissions(runtime, frames, geometry, 300)
+    windows = [runtime.run(frames[start : start + 300], ())[0] for start in (0, hop, 2 * hop)]
+    assert len(found) == len(frames)
+    seams = [0, hop + geometry.warmup, 2 * hop + geometry.warmup, 2 * hop + 300]
+    for start, (seam, end), window in zip((0, hop, 2 * hop), pairwise(seams), windows, strict=True):
+        np.testing.assert_array_equal(found[seam:end], window[seam - start : end - start])
