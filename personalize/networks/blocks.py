@@ -79,8 +79,8 @@ def compose_spatial(kernel: Tensor, weight: Tensor) -> Tensor:
 class BandMlp(nn.Module):
     """One linear layer and ReLU a wrist, averaged over rotations; optionally behind the spatial module.
 
-    Everything before the ReLU is linear and is multiplied out on each call: one matrix product a wrist, about
-    a tenth of the work of running the parts, with gradients flowing through the composition.
+    Everything before the ReLU is linear and is multiplied out on each call: one matrix product a wrist, less
+    work than running the parts (benchmarks/training.py), with gradients flowing through the composition.
     """
 
     def __init__(
