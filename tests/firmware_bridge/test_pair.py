@@ -107,7 +107,7 @@ def test_a_reader_too_slow_for_a_radio_sees_the_overflow_as_loss(monkeypatch):
         ):
 
             async def pause(chunks: int) -> None:
-                while chunks == 5 and min(stats.queue_overflows for stats in bands.stats()) < 20:
+                while chunks == 5 and min(stats.queue_overflows for stats in bands.stats()) < 20:  # noqa: ASYNC110
                     await asyncio.sleep(0)
 
             return await read(rig, bands, pause)
