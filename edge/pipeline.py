@@ -93,7 +93,7 @@ class Pipeline:
     _norm: RunningNorm = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.manifest.whole_window:
+        if self.manifest.whole_window or self.manifest.left_context or self.manifest.lookahead:
             raise BadInput(
                 f"{self.manifest.network} reads whole windows and cannot type live; "
                 "personalize with --network streaming"

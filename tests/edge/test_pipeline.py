@@ -139,9 +139,10 @@ def test_a_filtered_source_is_not_filtered_again() -> None:
     assert state.highpass is None
 
 
-def test_whole_window_networks_cannot_listen() -> None:
+@pytest.mark.parametrize("reads", [{"whole_window": True}, {"left_context": 124}, {"lookahead": 2}])
+def test_networks_that_need_whole_windows_cannot_listen(reads: dict[str, object]) -> None:
     with pytest.raises(BadInput, match="cannot type live"):
-        Pipeline(manifest(whole_window=True), LeakyRuntime())
+        Pipeline(manifest(**reads), LeakyRuntime())
 
 
 def test_every_stage_is_on_the_clock() -> None:
