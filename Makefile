@@ -9,6 +9,8 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check $(if $(TORCH_IN
 READY := $(VENV)/.ready
 # Two cores: one thread a process is fastest for networks of this size (docs/performance.md).
 export OMP_NUM_THREADS ?= 1
+# Pins what builds the package as well, in pip's isolated build environment.
+export PIP_CONSTRAINT := $(CURDIR)/constraints/build.txt
 
 .PHONY: help setup demo test test-slow test-light test-tflite-runtime lint bench lock clean
 .DEFAULT_GOAL := help
