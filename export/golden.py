@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from edge.features import Frames, LogSpectrogram
+from edge.features import LogSpectrogram
 from edge.highpass import HighPass
 from edge.manifest import ModelManifest
 from edge.samples import ELECTRODES, RATE_HZ, WRISTS, Float32
 from edge.session import Session
-from personalize.features import log_power, network_input
+from personalize.features import deployed_input, log_power
 from personalize.labels import Labels, labels_of
 
 _POSTURES: Final = 20  # distinct patterns over the electrodes: more than a decoder needs to vary its answer
@@ -32,7 +32,7 @@ class Golden(NamedTuple):
 
 def golden_of(session: Session, manifest: ModelManifest) -> Golden:
     """A recording through the device's own front end, as `manifest` wants it."""
-    return Golden(session.name, _network_input(log_power(session), manifest), labels_of(session))
+    return Golden(session.name, deployed_input(log_power(session), manifest), labels_of(session))
 
 
 def rehearsal(manifest: ModelManifest, duration_s: float = 10.0, seed: int = 0) -> Golden:
@@ -54,9 +54,4 @@ def rehearsal(manifest: ModelManifest, duration_s: float = 10.0, seed: int = 0) 
     _, filtered = highpass.step(highpass.initial_state(emg[0]), emg)
     worn = np.ones((samples, WRISTS), np.bool_)
     _, frames = spectrogram.step(spectrogram.initial_state(), filtered, worn)
-    return Golden(f"rehearsal-{seed}", _network_input(frames, manifest), None)
-
-
-def _network_input(frames: Frames, manifest: ModelManifest) -> Float32:
-    scheme = manifest.normalization
-    return network_input(frames, None if scheme is None else scheme.prior)
+    return Golden(f"rehearsal-{seed}", deployed_input(frames, manifest), None)

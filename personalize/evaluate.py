@@ -13,7 +13,7 @@ from edge.runtimes import Runtime
 from edge.samples import Float32
 from edge.scoring import Cer, score, total
 from edge.session import Session
-from personalize.features import log_power, network_input
+from personalize.features import deployed_input, log_power
 from personalize.geometry import Geometry
 from personalize.labels import Labels, labels_of
 
@@ -68,8 +68,7 @@ def score_emissions(log_probs: Float32, labels: Labels, geometry: Geometry) -> C
 
 def session_emissions(runtime: Runtime, manifest: ModelManifest, session: Session) -> Float32:
     """The emissions of a recording as the device makes them, through edge's own front end."""
-    prior = None if manifest.normalization is None else manifest.normalization.prior
-    frames = network_input(log_power(session), prior)
+    frames = deployed_input(log_power(session), manifest)
     return emissions(runtime, frames, Geometry.of_manifest(manifest), manifest.chunk_frames)
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from edge.features import Frames, LogSpectrogram
 from edge.highpass import HighPass
+from edge.manifest import ModelManifest
 from edge.normalize import Prior, RunningNorm
 from edge.samples import RATE_HZ, Float32
 from edge.session import Session
@@ -44,6 +45,15 @@ def network_input(frames: Frames, prior: Prior | None) -> Float32:
         return np.where(frames.valid[:, :, None, None], frames.values, np.float32(0))
     norm = RunningNorm()
     return norm.step(norm.initial_state(prior), frames)[1]
+
+
+def deployed_input(frames: Frames, manifest: ModelManifest) -> Float32:
+    """`network_input` as the device makes it: by the manifest's normalisation, or none."""
+    scheme = manifest.normalization
+    if scheme is None:
+        return network_input(frames, None)
+    norm = RunningNorm(scheme.prior_frames, scheme.horizon_frames)
+    return norm.step(norm.initial_state(scheme.prior), frames)[1]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from edge.pipeline import Pipeline
 from edge.samples import KeyPress, Prompt, SampleChunk
 from personalize import model
 from personalize.evaluate import emissions, evaluate, score_emissions, session_emissions
-from personalize.features import log_power, network_input
+from personalize.features import deployed_input, log_power, network_input
 from personalize.geometry import Geometry
 from personalize.labels import labels_of
 from personalize.networks import NETWORKS
@@ -147,3 +147,15 @@ def test_whole_windows_leave_their_edges_to_their_neighbours():
     seams = [0, hop + geometry.warmup, 2 * hop + geometry.warmup, 2 * hop + 300]
     for start, (seam, end), window in zip((0, hop, 2 * hop), pairwise(seams), windows, strict=True):
         np.testing.assert_array_equal(found[seam:end], window[seam - start : end - start])
+
+
+def test_evaluation_normalises_as_the_manifest_says(network):
+    session = toy_session(2, 4)
+    manifest = described(network, session)
+    slow = manifest.normalization.model_copy(update={"prior_frames": 5.0, "horizon_frames": 50.0})
+    other = manifest.model_copy(update={"normalization": slow})
+    frames = log_power(session)
+    np.testing.assert_array_equal(
+        deployed_input(frames, manifest), network_input(frames, manifest.normalization.prior)
+    )
+    assert np.abs(deployed_input(frames, other) - deployed_input(frames, manifest)).max() > 0.1
