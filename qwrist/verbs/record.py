@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -27,6 +27,9 @@ from qwrist import bands, ui
 from qwrist.bands import Bands, BandSpec, EnterSwitch, Script
 from qwrist.verbs.users import AsJson, UserId
 
+if TYPE_CHECKING:
+    from firmware_bridge.pair import LinkStats
+
 FAILED = 1
 _PROMPTS_A_MINUTE = 40  # more than anybody types: 25 characters in 1.5 s
 
@@ -43,9 +46,10 @@ class Wish(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """A recording, and how long it took."""
+    """A recording, what its links counted, and how long it took."""
 
     enrollment: Enrollment
+    links: tuple[LinkStats, ...]
     wall_s: float
 
     @property
@@ -85,7 +89,7 @@ def enroll(
         seal_leftovers(found)
         recorded = record(found, spec, wish)
     _, ended, counted = recorded.enrollment
-    result = {
+    result: dict[str, object] = {
         "session": str(recorded.enrollment.path),
         "ended": ended.value,
         "recorded_s": round(counted.recorded_s, 3),
@@ -95,9 +99,22 @@ def enroll(
         "speed": round(recorded.speed, 2),
     }
     if as_json:
-        ui.emit_json(result)
+        ui.emit_json(
+            result
+            | {"links": [link._asdict() | {"codec": link.codec.name.lower()} for link in recorded.links]}
+        )
     else:
-        ui.facts(f"Recorded for {user}", result)
+        ui.facts(
+            f"Recorded for {user}", result | {f"{link.side} band": _in_words(link) for link in recorded.links}
+        )
+
+
+def _in_words(link: LinkStats) -> str:
+    return (
+        f"{link.packets} packets, {link.lost} lost, {link.duplicates} twice, {link.refused} refused; "
+        f"{link.missing_samples} samples missing, {link.repeated_samples} repeated; "
+        f"battery {link.battery_percent} %"
+    )
 
 
 def parse_sides(text: str) -> tuple[Side, ...]:
@@ -115,16 +132,18 @@ def record(user: User, spec: BandSpec, wish: Wish) -> Recorded:
     path = user.session_path(name)
     try:
         with ui.progress(f"recording {name}") as advance:
-            enrollment = asyncio.run(_record(path, user, spec, wish, advance))
+            enrollment, links = asyncio.run(_record(path, user, spec, wish, advance))
     except KeyboardInterrupt:
         ui.note(
             f"stopped; what was recorded is in {path}" if path.exists() else "stopped; nothing was recorded"
         )
         raise
-    return Recorded(enrollment, time.monotonic() - started_s)
+    return Recorded(enrollment, links, time.monotonic() - started_s)
 
 
-async def _record(path: Path, user: User, spec: BandSpec, wish: Wish, advance: ui.Advance) -> Enrollment:
+async def _record(
+    path: Path, user: User, spec: BandSpec, wish: Wish, advance: ui.Advance
+) -> tuple[Enrollment, tuple[LinkStats, ...]]:
     number = len(user.sessions())
     prompts = list(islice(prompt_deck(number), round(wish.minutes * _PROMPTS_A_MINUTE) + 1))
     script = Script(number, 60 * wish.minutes, prompts)
@@ -144,7 +163,7 @@ async def _record(path: Path, user: User, spec: BandSpec, wish: Wish, advance: u
                 filtered=opened.source.info.filtered,
                 simulated=opened.simulated,
             )
-            return await run_enrolment(
+            enrollment = await run_enrolment(
                 opened.source,
                 keys,
                 iter(prompts),
@@ -154,6 +173,7 @@ async def _record(path: Path, user: User, spec: BandSpec, wish: Wish, advance: u
                 max_s=60 * wish.minutes,
                 progress=report,
             )
+            return enrollment, opened.pair.stats() if opened.pair else ()
 
 
 def _truth(opened: Bands, wish: Wish, stack: ExitStack) -> tuple[KeySource | None, AtPace | WhenDone]:

@@ -88,6 +88,8 @@ def test_a_session_is_recorded_over_the_link_and_listed(run: Run) -> None:
     truth = Wearer(3).perform(0, duration_s=21)
     assert recorded["recorded_s"] == pytest.approx(21.0)
     assert recorded["missing_percent"] == 0
+    assert [link["side"] for link in recorded["links"]] == ["left", "right"]
+    assert all(link["packets"] > 0 == link["lost"] for link in recorded["links"])
     assert len(session.keys) == recorded["keys"] > 10
     assert session.simulated
     assert len(session.emg_uv) == len(truth.emg_uv)
