@@ -92,6 +92,8 @@ def type_(
 ) -> None:
     """Type: decode the bands live, on the screen. Ctrl-C ends it."""
     spec = bands.parse(band)
+    if seconds is not None and not 0 < seconds <= _LONGEST_S:
+        raise BadInput(f"--seconds is {seconds:g}; expected more than 0 and at most {_LONGEST_S:g}")
     if isinstance(spec, bands.Sim) and seconds is None:
         raise BadInput("a simulated wearer types for as long as you say; add --seconds 30")
     sink = None if as_json else StreamSink(sys.stdout)
