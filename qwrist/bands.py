@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, assert_never
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from edge.charset import ENTER
 from edge.errors import BadInput
@@ -44,6 +44,9 @@ class File(NamedTuple):
 
 BandSpec = Ble | Sim | File
 
+SLOWEST: Final = 0.1  # of real time: below it a recording looks like one that hangs
+FASTEST: Final = 100.0  # no link of ours carries more
+
 HELP = "Where samples come from: ble:, sim: (a simulated wearer, e.g. sim:wearer=2,speed=1) or file:PATH."
 
 
@@ -77,8 +80,11 @@ def _parse_sim(settings: str) -> Sim:
                     raise BadInput(f"sim: knows no {name!r}; it has wearer, difficulty and speed")
         except ValueError:
             raise BadInput(f"sim: {name} is a number, not {value!r}") from None
-    if sim.speed is not None and not 0 < sim.speed < math.inf:
-        raise BadInput(f"sim: speed is {sim.speed}; it is above 0, and 1 is real time")
+    if sim.speed is not None and not SLOWEST <= sim.speed <= FASTEST:
+        raise BadInput(
+            f"sim: speed is {sim.speed:g}; expected {SLOWEST:g} to {FASTEST:g}, where 1 is real time, "
+            "or none for as fast as the link carries it"
+        )
     forbid(sim.wearer)
     return sim
 

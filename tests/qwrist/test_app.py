@@ -45,6 +45,7 @@ def test_no_verb_prints_the_help(run: Run) -> None:
         (["enroll", "--user", "../x", "--band", "sim:"], "cannot be a user id"),
         (["enroll", "--user", "ada", "--band", "usb:"], "is no source of samples"),
         (["enroll", "--user", "ada", "--band", "sim:speed=fast"], "speed is a number"),
+        (["enroll", "--user", "ada", "--band", "sim:speed=1e-9"], "speed is 1e-09; expected 0.1 to 100"),
         (["enroll", "--user", "ada", "--band", "sim:wearer=1000"], "the base was trained on"),
         (["enroll", "--user", "ada", "--band", "sim:", "--sides", "middle"], "expected left, right"),
         (["enroll", "--user", "ada", "--band", "sim:", "--minutes", "-1"], "--minutes is -1"),
