@@ -101,7 +101,7 @@ class JournalReader:
         with self.path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
                 raise BadSession(
-                    f"{self.path} is not a journal of qwrist's (it does not start with {MAGIC!r})"
+                    f"{self.path} is no journal of qwrist's, or is damaged; move it out of the folder"
                 )
             self._good_bytes = len(MAGIC)
             while (frame := _next_frame(file)) is not None:

@@ -163,7 +163,7 @@ def _claimed(path: Path) -> JournalWriter:
     except FileExistsError:
         raise BadSession(
             f"{journal} exists: its recording is under way in another process, or was interrupted and has to "
-            "be sealed (recover); choose another name"
+            "be sealed; wait for it, or let the next recording seal it"
         ) from None
     except OSError as error:
         raise BadSession(f"{journal} cannot be written ({error.strerror}); see to its folder") from error

@@ -196,7 +196,8 @@ def _records(content: Content, part: slice) -> np.ndarray[Any, Any]:
 def read(path: Path) -> Content:
     """Read a file of this layout, ours or theirs. Raises BadSession."""
     if not path.is_file():
-        raise BadSession("there is no such file")
+        found = "it is a folder" if path.is_dir() else "there is no such file"
+        raise BadSession(f"{found}; name a session file (.hdf5)")
     try:
         if not h5py.is_hdf5(path):
             raise BadSession("it is not an HDF5 file")

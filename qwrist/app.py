@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import typer
 
 from edge.errors import QwristError
@@ -40,10 +42,18 @@ _personalize.command("personalize")(models.personalize)
 
 def run(application: typer.Typer) -> None:
     """Run a command line; what the user can solve becomes one sentence and exit code 2."""
+    # After Ctrl-C the virtual bands' callbacks find their futures cancelled, which asyncio would print.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         application()
     except QwristError as error:
         ui.note(f"qwrist: {error}")
+        raise SystemExit(BAD_INPUT) from None
+    except OSError as error:  # a full disk, a folder that cannot be written
+        ui.note(
+            f"qwrist: {error.strerror or error} ({error.filename or 'the user store'}); make room or set "
+            "QWRIST_HOME to another folder. What was recorded is sealed by the next enroll"
+        )
         raise SystemExit(BAD_INPUT) from None
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 from edge.charset import ENTER
 from edge.errors import BadInput
 from edge.replay import FileSource, SessionKeys
-from edge.samples import RATE_HZ, KeyPress, KeySource, SampleChunk, SampleSource, Side, SourceInfo
+from edge.samples import RATE_HZ, KeySource, SampleChunk, SampleSource, Side, SourceInfo
 from personalize.base_users import forbid
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ BandSpec = Ble | Sim | File
 SLOWEST: Final = 0.1  # of real time: below it a recording looks like one that hangs
 FASTEST: Final = 100.0  # no link of ours carries more
 
-HELP = "Where samples come from: ble:, sim: (a simulated wearer, e.g. sim:wearer=2,speed=1) or file:PATH."
+LIVE_HELP = "Where samples come from: ble:, or sim: (a simulated wearer, e.g. sim:wearer=2,speed=1)."
+HELP = LIVE_HELP.removesuffix(".") + ", or file:PATH."
 
 
 def parse(text: str) -> BandSpec:
@@ -179,12 +180,13 @@ class EnterSwitch:
         return any(press.key == ENTER for press in self.keys.until(now_s))
 
 
-@dataclass(frozen=True)
+@dataclass
 class UpTo:
     """A source that is left after `duration_s` seconds of samples."""
 
     source: SampleSource
     duration_s: float
+    last_s: float = -math.inf  # host time of the last sample delivered
 
     @property
     def info(self) -> SourceInfo:
@@ -196,12 +198,8 @@ class UpTo:
         left = round(self.duration_s * RATE_HZ)
         async with aclosing(self.source.chunks()) as chunks:
             async for chunk in chunks:
+                self.last_s = float(chunk.time_s[-1]) if len(chunk.time_s) else self.last_s
                 yield chunk
                 left -= len(chunk.time_s)
                 if left <= 0:
                     return
-
-
-def pressed(keys: KeySource) -> list[KeyPress]:
-    """All presses that are left."""
-    return keys.until(math.inf)

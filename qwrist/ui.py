@@ -46,7 +46,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     """Print a table; the first `words` columns to the left, the others, numbers, to the right."""
     grid = Table(title=title, title_justify="left")
     for i, column in enumerate(columns):
-        grid.add_column(column, justify="left" if i < words else "right")
+        grid.add_column(column, justify="left" if i < words else "right", overflow="fold")
     for row in rows:
         grid.add_row(*(Text(str(cell)) for cell in row))
     OUT.print(grid)
@@ -55,6 +55,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
 def facts(title: str, rows: Mapping[str, object]) -> None:
     """Print names and values."""
     grid = Table(title=title, title_justify="left", show_header=False)
+    grid.add_column()
+    grid.add_column(overflow="fold")  # a path that is cut cannot be copied
     for name, value in rows.items():
         grid.add_row(name, Text(str(value)))
     OUT.print(grid)

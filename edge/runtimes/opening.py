@@ -20,7 +20,7 @@ def open_runtime(folder: Path, manifest: ModelManifest, kind: RuntimeKind, threa
     """
     artifact = manifest.artifact(kind)
     if artifact is None:
-        raise BadInput(f"{folder} holds no model for {kind}; run: qwrist export")
+        raise BadInput(f"{folder} holds no model for {kind}; run: qwrist export --user {manifest.user}")
     model = verified_path(folder, artifact).read_bytes()
     match kind:
         case "executorch":

@@ -124,8 +124,11 @@ def _outcome(
 
 
 def _render(outcome: Outcome, typed: LiveSession, wall_s: float) -> None:
-    ui.say("\n\ntyped:   " + repr(typed.truth))
-    ui.say("decoded: " + repr(typed.text) + "\n")
+    for name, text in (("typed", typed.truth), ("decoded", typed.text)):
+        ui.say(f"\n{name}:")
+        for line in text.splitlines():
+            ui.say(f"  {line}")
+    ui.say()
     p50, p95 = outcome.latency_p50_ms, outcome.latency_p95_ms
     same = "identical text" if outcome.identical_text else "DIFFERENT TEXT"
     ui.facts(

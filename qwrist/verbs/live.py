@@ -141,7 +141,7 @@ def decode_live(
     try:
         asyncio.run(run())
     except KeyboardInterrupt:
-        ui.note("stopped")
+        ui.note("\nstopped")
     return session
 
 
@@ -156,13 +156,16 @@ async def _listen(
 ) -> None:
     session.simulated = opened.simulated
     standing = 0
-    async for key in listen(pipeline, bands.UpTo(opened.source, duration_s), session.clock):
-        session.heard.append(Heard(key, opened.clock()))
-        standing, edit = edit_step(standing, [key.label])
-        if sink is not None:
-            sink.apply(edit)
-    if opened.keys is not None:
-        session.pressed = bands.pressed(opened.keys)
+    source = bands.UpTo(opened.source, duration_s)
+    try:
+        async for key in listen(pipeline, source, session.clock):
+            session.heard.append(Heard(key, opened.clock()))
+            standing, edit = edit_step(standing, [key.label])
+            if sink is not None:
+                sink.apply(edit)
+    finally:  # also where Ctrl-C ends it
+        if opened.keys is not None:
+            session.pressed = opened.keys.until(source.last_s)
 
 
 def _report(session: LiveSession, *, as_json: bool) -> None:

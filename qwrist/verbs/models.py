@@ -48,7 +48,7 @@ def personalize(
         str | None, typer.Option(help="streaming, spatial_lstm, tds or tds_spatial (default: the recipe's).")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Updates (default: the recipe's).")] = None,
-    seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Makes the run repeatable.")] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained on what, and stop.")
     ] = False,
@@ -58,7 +58,7 @@ def personalize(
     found = UserStore.default().user(user)
     chosen = choose_recipe(None if start is None else _start(start), recipe, network, steps)
     if dry_run:
-        _announce(found, chosen)
+        _announce(found, chosen, as_json=as_json)
         return
     done = fit(found, chosen, seed)
     if as_json:
@@ -102,11 +102,16 @@ def fit(user: User, recipe: Recipe, seed: int = 0) -> Personalized:
         )
 
 
-def _announce(user: User, recipe: Recipe) -> None:
+def _announce(user: User, recipe: Recipe, *, as_json: bool) -> None:
     require("torch", "train")
     from personalize.fit import gather
 
-    rows = [(part.name, part.role, f"{part.minutes:.1f}") for part in gather(user).parts]
+    parts = gather(user).parts
+    if as_json:
+        roles = [{"session": p.name, "role": p.role, "minutes": round(p.minutes, 2)} for p in parts]
+        ui.emit_json({"recipe": recipe.model_dump(mode="json"), "parts": roles})
+        return
+    rows = [(part.name, part.role, f"{part.minutes:.1f}") for part in parts]
     ui.table(f"{recipe.network} from {recipe.start}, {recipe.steps} steps", ["session", "role", "min"], rows)
 
 
@@ -246,11 +251,10 @@ def render_parity(report: ParityReport, title: str, manifest: ModelManifest) -> 
         for figures in one.figures:
             same = "identical" if figures.identical_text else "DIFFERS"
             cer = "-" if figures.cer_runtime is None else f"{figures.cer_runtime:.1f} %"
-            rows.append(
-                (one.runtime, size, figures.golden, f"{figures.max_delta:.1e}", same, figures.spoken, cer)
-            )
-    columns = ["runtime", "MB", "recording", "max |Δ log p|", "text", "spoken", "CER"]
-    ui.table(title, columns, rows)
+            rows.append((one.runtime, size, f"{figures.max_delta:.1e}", same, cer))
+    ui.table(title, ["runtime", "MB", "max |Δ log p|", "text", "CER"], rows)
+    compared = sorted({figures.golden for one in report.runtimes for figures in one.figures})
+    ui.say(f"Compared with the desk on {', '.join(compared)}.")
     for failure in report.failures():
         ui.say(failure)
 

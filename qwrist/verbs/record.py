@@ -34,6 +34,7 @@ FAILED = 1
 _PROMPTS_A_MINUTE = 40  # more than anybody types: 25 characters in 1.5 s
 
 BandOption = Annotated[str, typer.Option("--band", help=bands.HELP)]
+LiveBandOption = Annotated[str, typer.Option("--band", help=bands.LIVE_HELP)]
 
 
 class Wish(NamedTuple):
@@ -60,7 +61,7 @@ class Recorded(NamedTuple):
 
 def enroll(
     user: UserId,
-    band: BandOption = "ble:",
+    band: LiveBandOption = "ble:",
     minutes: Annotated[float, typer.Option(help="How long to record.")] = 5.0,
     sides: Annotated[str, typer.Option(help="The bands that are worn: left, right or left,right.")] = (
         "left,right"
@@ -89,6 +90,8 @@ def enroll(
         seal_leftovers(found)
         recorded = record(found, spec, wish)
     _, ended, counted = recorded.enrollment
+    if not counted.prompts and not counted.keys:
+        ui.note("nothing was typed in it: record for longer, or remove the file")
     result: dict[str, object] = {
         "session": str(recorded.enrollment.path),
         "ended": ended.value,
@@ -168,7 +171,7 @@ async def _record(
                 keys,
                 iter(prompts),
                 Recorder(path, heading),
-                _show if not opened.simulated else _keep_quiet,
+                _show,
                 ending=ending,
                 max_s=60 * wish.minutes,
                 progress=report,
@@ -187,11 +190,7 @@ def _truth(opened: Bands, wish: Wish, stack: ExitStack) -> tuple[KeySource | Non
 
 
 def _show(prompt: str) -> None:
-    ui.note(f"\n  {prompt}\n")
-
-
-def _keep_quiet(prompt: str) -> None:
-    """A simulated wearer knows the prompts."""
+    ui.note(f"  {prompt}")
 
 
 def seal_leftovers(user: User) -> None:

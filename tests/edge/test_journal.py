@@ -90,7 +90,7 @@ def test_is_private(tmp_path: Path) -> None:
 
 def test_refuses_other_files_and_absurd_payloads(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"something else")
-    with pytest.raises(BadSession, match="not a journal"):
+    with pytest.raises(BadSession, match="no journal"):
         list(JournalReader(tmp_path / "a"))
     with JournalWriter(tmp_path / "b") as journal, pytest.raises(ValueError, match="split it"):
         journal.append(1, bytes(LARGEST_PAYLOAD + 1))

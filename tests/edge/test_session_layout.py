@@ -305,7 +305,7 @@ def test_not_hdf5_missing_and_folder(tmp_path: Path) -> None:
         "a.hdf5": "not an HDF5",
         "empty.hdf5": "not an HDF5",
         "b.hdf5": "no such file",
-        ".": "no such",
+        ".": "it is a folder",
     }.items():
         with pytest.raises(BadSession, match=said):
             read_session(tmp_path / name)
