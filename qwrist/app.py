@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import errno
 
 import typer
 
@@ -11,6 +11,7 @@ from qwrist import ui
 from qwrist.verbs import configs, demo, doctor, live, models, record, users
 
 BAD_INPUT = 2  # the same code that a misspelt option gives
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES})  # what a user can make room for
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,17 +43,17 @@ _personalize.command("personalize")(models.personalize)
 
 def run(application: typer.Typer) -> None:
     """Run a command line; what the user can solve becomes one sentence and exit code 2."""
-    # After Ctrl-C the virtual bands' callbacks find their futures cancelled, which asyncio would print.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         application()
     except QwristError as error:
         ui.note(f"qwrist: {error}")
         raise SystemExit(BAD_INPUT) from None
-    except OSError as error:  # a full disk, a folder that cannot be written
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
         ui.note(
-            f"qwrist: {error.strerror or error} ({error.filename or 'the user store'}); make room or set "
-            "QWRIST_HOME to another folder. What was recorded is sealed by the next enroll"
+            f"qwrist: {error.strerror} ({error.filename or 'the user store'}); make room, or set QWRIST_HOME "
+            "to another folder. A recording that this cut short is sealed by the next enroll"
         )
         raise SystemExit(BAD_INPUT) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -156,6 +157,9 @@ async def open_bands(spec: BandSpec, sides: tuple[Side, ...], script: Script) ->
 async def _virtual(performance: Performance, speed: float | None) -> AsyncIterator[Bands]:
     from firmware_bridge.connect import connect
     from firmware_bridge.rig import virtual_bands
+
+    # After Ctrl-C, callbacks of the virtual stack find their futures cancelled, and asyncio would print each.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     from simulate.source import PerformanceKeys, PerformanceSource
 
     async with virtual_bands(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -188,3 +190,18 @@ def test_recipes_are_listed_shown_copied_and_validated(run: Run, tmp_path: Path)
     answer = run("configs", "validate", str(copy))
     assert answer.code == 2
     assert "steps" in answer.err or "stops" in answer.err
+
+
+def test_a_full_disk_is_a_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, left = os.write, iter(range(5))  # the heading and a few chunks still fit
+
+    def full(handle: int, content: bytes) -> int:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(handle, content)
+
+    monkeypatch.setattr("edge.journal.os.write", full)
+    answer = run("enroll", "--user", "ada", "--band", "sim:", "--minutes", "0.05")
+    assert answer.code == 2
+    assert "No space left on device" in answer.err
+    assert "QWRIST_HOME" in answer.err
