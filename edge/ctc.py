@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from edge.charset import CHARSET
 from edge.samples import Float32
+
+_SILENCE: Final = -100.0  # log-probability of what is not said; finite, so that differences stay numbers
 
 
 class DecoderState(NamedTuple):
@@ -36,3 +38,13 @@ def greedy_step(state: DecoderState, log_probs: Float32) -> tuple[DecoderState, 
 def greedy(log_probs: Float32) -> list[int]:
     """The labels of a whole stream of (T, K) emissions."""
     return [key.label for key in greedy_step(DecoderState(), log_probs)[1]]
+
+
+def settled(log_probs: Float32, count: int) -> Float32:
+    """`log_probs` (T, K) with the first `count` rows a certain blank: a network that settles says nothing yet."""
+    if count <= 0:
+        return log_probs
+    found = log_probs.copy()
+    found[:count] = _SILENCE
+    found[:count, CHARSET.blank] = 0.0
+    return found

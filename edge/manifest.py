@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, model_validator
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edge.charset import CHARSET
 from edge.documents import read_json
@@ -19,10 +20,12 @@ from edge.normalize import HORIZON_FRAMES, PRIOR_FRAMES, Prior
 from edge.samples import ELECTRODES, RATE_HZ, WRISTS, Side
 
 FILE_NAME = "model.json"
-SCHEMA = 1
+SCHEMA = 2
 _ADVICE = "name a folder that personalize wrote"
 
-RuntimeKind = Literal["executorch", "litert"]
+RuntimeKind = Literal["executorch", "litert", "tflm"]
+Precision = Literal["float32", "int8_dynamic", "int8_static"]
+Takes = Literal["frames", "samples", "samples_int16"]
 
 
 class _Record(BaseModel):
@@ -56,10 +59,60 @@ class Normalization(_Record):
 
 
 class TensorSpec(_Record):
-    """A float32 tensor of the artifact's signature."""
+    """A state tensor of an artifact's signature; an integer one stands for scale * (value - zero_point)."""
 
     name: str
     shape: tuple[int, ...]
+    dtype: Literal["float32", "int8", "int16"] = "float32"
+    scale: float | None = None
+    zero_point: int | None = None
+
+    def initial(self) -> npt.NDArray[Any]:
+        """Its value before the first chunk, which stands for 0."""
+        return np.full(self.shape, self.zero_point or 0, self.dtype)
+
+    @model_validator(mode="after")
+    def _is_quantized_or_not(self) -> Self:
+        quantized = self.dtype != "float32"
+        if (self.scale is not None) != quantized or (self.zero_point is not None) != quantized:
+            raise ValueError(
+                f"{self.name} is {self.dtype}: integers have a scale and a zero point, floats none"
+            )
+        return self
+
+
+class Form(_Record):
+    """How an artifact is cut: what one call takes, and how its numbers are stored."""
+
+    precision: Precision = "float32"
+    takes: Takes = "frames"
+    chunk_frames: int = Field(gt=0)  # frames a call advances by; a multiple of the network's stride
+    lookahead_frames: int = Field(default=0, ge=0)  # frames it reads beyond them and will be given again
+    whole_window: bool = False  # each call stands alone: no live typing
+    uv_per_lsb: float | None = None  # microvolts a step of int16 samples
+    state: tuple[TensorSpec, ...] = ()
+
+    @property
+    def input_frames(self) -> int:
+        """Frames that one call reads."""
+        return self.chunk_frames + self.lookahead_frames
+
+    @property
+    def input_samples(self) -> int:
+        """Samples that those frames cover."""
+        return (self.input_frames - 1) * HOP + N_FFT
+
+    def initial_state(self) -> tuple[npt.NDArray[Any], ...]:
+        """The state before the first call."""
+        return tuple(tensor.initial() for tensor in self.state)
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        if (self.uv_per_lsb is not None) != (self.takes == "samples_int16"):
+            raise ValueError("int16 samples, and only they, have microvolts a step")
+        if self.whole_window and (self.state or self.lookahead_frames):
+            raise ValueError("a whole window stands alone: it has neither state nor lookahead")
+        return self
 
 
 class Artifact(_Record):
@@ -69,12 +122,13 @@ class Artifact(_Record):
     runtime: RuntimeKind
     sha256: str
     bytes: int
+    form: Form
 
 
 class ModelManifest(_Record):
     """The decoder as a device sees it. Frames in, log-probabilities out, state in and out."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     user: str
     network: str
     created: str  # ISO 8601, UTC
@@ -86,21 +140,25 @@ class ModelManifest(_Record):
     hop: int = HOP
     power_floor: float = POWER_FLOOR
     normalization: Normalization | None  # None: the network takes log power as it is
-    chunk_frames: int  # frames an artifact takes at once; a multiple of stride
     stride: int  # frames an emission
-    left_context: int  # frames consumed before the first emission of a window
-    lookahead: int  # frames consumed after the last
     label_delay_frames: int  # from a press to where the network is trained to say it
-    whole_window: bool  # each chunk stands alone (bidirectional): no live typing
-    state: tuple[TensorSpec, ...]
+    settling_frames: int = 0  # frames until the state is full: what is said of them is dropped
+    form: Form  # as the desk runs it; each artifact has its own
     charset: tuple[str, ...] = CHARSET.keys
     charset_sha256: str = CHARSET.sha256
     blank: int = CHARSET.blank
-    artifacts: tuple[Artifact, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()  # of one runtime, the preferred first
 
     def artifact(self, runtime: RuntimeKind) -> Artifact | None:
-        """The artifact for `runtime`, if one was exported."""
+        """The preferred artifact for `runtime`, if one was exported."""
         return next((a for a in self.artifacts if a.runtime == runtime), None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_schema_1(cls, document: Any) -> Any:  # noqa: ANN401  (JSON)
+        if isinstance(document, dict) and document.get("schema_version") == 1:
+            return _from_schema_1(document)
+        return document
 
     @model_validator(mode="after")
     def _agrees_with_this_version(self) -> Self:
@@ -120,6 +178,20 @@ class ModelManifest(_Record):
         if self.charset != CHARSET.keys:
             raise ValueError(f"charset is not the {len(CHARSET.keys)} keys of this version, in their order")
         return self
+
+
+def _from_schema_1(document: dict[str, Any]) -> dict[str, Any]:
+    """Schema 1 knew one form for all artifacts. They are left out: they must be exported again."""
+    old = dict(document)
+    form = {name: old.pop(name, None) for name in ("chunk_frames", "whole_window")}
+    settling, _ = old.pop("left_context", 0), old.pop("lookahead", 0)
+    held = [(tensor["name"], tensor["shape"]) for tensor in old.pop("state", ())]
+    if settling:  # TDS networks consumed their context then; now they carry it
+        form["chunk_frames"] = 4
+        held = [(f"past_{block}", (31, 768)) for block in (1, 2, 3, 4)]
+    names = {"h": "h_1", "c": "c_1"}
+    form["state"] = [{"name": names.get(name, name), "shape": shape} for name, shape in held]
+    return old | {"schema_version": SCHEMA, "form": form, "settling_frames": settling, "artifacts": []}
 
 
 def sha256_of(path: Path) -> str:

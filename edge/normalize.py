@@ -18,7 +18,7 @@ from edge.samples import ELECTRODES, WRISTS, Float32, Float64
 
 PRIOR_FRAMES: Final = 250.0  # 2 s: a donning's gains differ, so the prior yields quickly
 HORIZON_FRAMES: Final = 7500.0  # 60 s: long against a phrase, short against drift
-_VARIANCE_FLOOR: Final = 1e-4  # (log10 power)^2: a dead electrode stays small instead of exploding
+VARIANCE_FLOOR: Final = 1e-4  # (log10 power)^2: a dead electrode stays small instead of exploding
 
 
 class Prior(NamedTuple):
@@ -47,7 +47,7 @@ class RunningNorm:
         """Start from `prior`."""
         return NormState(
             prior.mean.astype(np.float64),
-            np.maximum(prior.std.astype(np.float64) ** 2, _VARIANCE_FLOOR),
+            np.maximum(prior.std.astype(np.float64) ** 2, VARIANCE_FLOOR),
             np.full(WRISTS, self.prior_frames),
         )
 
@@ -62,7 +62,7 @@ class RunningNorm:
                 mean[wrist] += before / weight[wrist]
                 after = frames.values[t, wrist] - mean[wrist]
                 variance[wrist] += (before * after - variance[wrist]) / weight[wrist]
-                out[t, wrist] = after / np.sqrt(np.maximum(variance[wrist], _VARIANCE_FLOOR))
+                out[t, wrist] = after / np.sqrt(np.maximum(variance[wrist], VARIANCE_FLOOR))
         return NormState(mean, variance, weight), out
 
 
@@ -80,4 +80,4 @@ def prior_from(sessions: Iterable[Frames]) -> Prior:
     count = np.maximum(total, 1.0)[:, None, None]
     mean = first / count
     variance = np.where(total[:, None, None] > 0, second / count - mean**2, 1.0)
-    return Prior(mean.astype(np.float32), np.sqrt(np.maximum(variance, _VARIANCE_FLOOR)).astype(np.float32))
+    return Prior(mean.astype(np.float32), np.sqrt(np.maximum(variance, VARIANCE_FLOOR)).astype(np.float32))

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edge.charset import CHARSET
-from edge.ctc import Decoded, DecoderState, greedy_step
+from edge.ctc import Decoded, DecoderState, greedy_step, settled
 from edge.errors import BadInput
 from edge.features import HOP, N_FFT, FeatureState, LogSpectrogram
 from edge.highpass import HighPass, HighPassState
@@ -75,7 +75,7 @@ class PipelineState(NamedTuple):
     highpass: HighPassState | None  # None before the first sample
     features: FeatureState
     norm: NormState | None  # None where the network takes log power
-    frames: Float32  # (n, W, E, F) waiting for a full network chunk
+    frames: Float32  # (n, W, E, F) waiting for a full network chunk and its lookahead
     network: State
     decoder: DecoderState
     samples: int  # taken so far
@@ -93,10 +93,14 @@ class Pipeline:
     _norm: RunningNorm = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.manifest.whole_window or self.manifest.left_context or self.manifest.lookahead:
+        if self.runtime.form.whole_window:
             raise BadInput(
-                f"{self.manifest.network} reads whole windows and cannot type live; "
-                "personalize with --network streaming"
+                f"{self.manifest.network} reads whole windows here and cannot type live; "
+                "export it with --lookahead-ms, or personalize with --network streaming"
+            )
+        if self.runtime.form.takes != "frames":
+            raise BadInput(
+                "this artifact takes raw samples, for a phone without a front end; type with one that takes frames"
             )
         scheme = self.manifest.normalization
         norm = RunningNorm() if scheme is None else RunningNorm(scheme.prior_frames, scheme.horizon_frames)
@@ -137,7 +141,8 @@ class Pipeline:
         with clock.measure(Stage.NETWORK):
             network, waiting, log_probs = self._run(state.network, waiting)
         with clock.measure(Stage.DECODE):
-            decoder, decoded = greedy_step(state.decoder, log_probs)
+            unsettled = self.manifest.settling_frames // self.manifest.stride - state.decoder.emissions
+            decoder, decoded = greedy_step(state.decoder, settled(log_probs, unsettled))
         samples = state.samples + len(chunk.emg_uv)
         keys = [self._heard(key, samples, float(chunk.time_s[-1])) for key in decoded]
         return PipelineState(highpass, features, norm, waiting, network, decoder, samples), keys
@@ -148,19 +153,19 @@ class Pipeline:
         return self._highpass.step(state or self._highpass.initial_state(emg_uv[0]), emg_uv)
 
     def _run(self, state: State, waiting: Float32) -> tuple[State, Float32, Float32]:
-        size = self.manifest.chunk_frames
+        form = self.runtime.form
         emissions = [np.zeros((0, CHARSET.num_classes), np.float32)]
-        while len(waiting) >= size:
-            log_probs, state = self.runtime.run(waiting[:size], state)
+        while len(waiting) >= form.input_frames:
+            log_probs, state = self.runtime.run(waiting[: form.input_frames], state)
             emissions.append(log_probs)
-            waiting = waiting[size:]
+            waiting = waiting[form.chunk_frames :]
         return state, waiting.copy(), np.concatenate(emissions)
 
     def _heard(self, key: Decoded, samples: int, last_s: float) -> HeardKey:
         stride, delay = self.manifest.stride, self.manifest.label_delay_frames
         frame = key.emission * stride
         press = (frame - delay) * HOP  # sample index, from the start of the stream
-        heard = (frame + stride - 1 + self.manifest.lookahead) * HOP + N_FFT
+        heard = (frame + stride - 1 + self.runtime.form.lookahead_frames) * HOP + N_FFT
         return HeardKey(
             CHARSET.keys[key.label],
             key.label,

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from edge.files import sync_folder
-from edge.manifest import Artifact, ModelManifest, RuntimeKind, sha256_of, write_manifest
+from edge.manifest import Artifact, Form, ModelManifest, RuntimeKind, sha256_of, write_manifest
 from edge.runtimes import open_runtime
+from edge.samples import Float32
 from export.golden import Golden, rehearsal
 from export.parity import (
     Expectation,
@@ -21,10 +22,16 @@ from export.parity import (
     judge,
     write_report,
 )
+from export.shapes import Lowered
 from personalize.model import load_model
+from personalize.networks import streamed
 from personalize.spec import NetworkSpec
 
-FILE_NAMES: Final[dict[RuntimeKind, str]] = {"executorch": "model.pte", "litert": "model.tflite"}
+FILE_NAMES: Final[dict[RuntimeKind, str]] = {
+    "executorch": "model.pte",
+    "litert": "model.tflite",
+    "tflm": "model_micro.tflite",
+}
 
 Progress = Callable[[str, int, int], None]
 """Called before each step: what is being done, its number from 0, and how many there are."""
@@ -43,7 +50,7 @@ def export_model(
     file, where it does not; BadInput where the folder or the network cannot be exported.
     """
     network, manifest = load_model(folder)
-    spec = network.spec()
+    spec = (network if manifest.form.whole_window else streamed(network)).spec()
     steps = iter(range(2 * len(runtimes) + 1))
 
     def tell(what: str) -> None:
@@ -57,42 +64,44 @@ def export_model(
         with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as name:
             staging = Path(name)
             tell(f"lowering to {FILE_NAMES[kind]}")
-            manifest = _stage(staging, lower(spec, manifest, kind), manifest, kind)
+            manifest = _stage(staging, lower(spec, manifest.form, kind), manifest, kind)
             tell(f"comparing {FILE_NAMES[kind]}")
             compared.append(_compare(staging, manifest, kind, expected))
             (staging / FILE_NAMES[kind]).replace(folder / FILE_NAMES[kind])
         sync_folder(folder)
         write_manifest(folder, manifest)
     report = ParityReport(
-        network=manifest.network, chunk_frames=manifest.chunk_frames, runtimes=tuple(compared)
+        network=manifest.network, chunk_frames=manifest.form.chunk_frames, runtimes=tuple(compared)
     )
     write_report(folder, report)
     return report
 
 
-def lower(spec: NetworkSpec, manifest: ModelManifest, kind: RuntimeKind) -> bytes:
-    """The bytes of one artifact: `manifest` gives its chunk and the names of its state."""
+def lower(spec: NetworkSpec, form: Form, kind: RuntimeKind, calibration: Sequence[Float32] = ()) -> Lowered:
+    """One artifact. Raises BadInput for a form that its runtime cannot have."""
     match kind:
         case "executorch":
             from export import executorch
 
-            return executorch.lower(spec, manifest.chunk_frames, manifest.state)
-        case "litert":
+            return executorch.lower(spec, form, calibration)
+        case "litert" | "tflm":
             from export import tflite
 
-            return tflite.lower(spec, manifest.chunk_frames, manifest.state)
+            return tflite.lower(spec, form, calibration)
         case _:
             assert_never(kind)
 
 
-def _stage(staging: Path, content: bytes, manifest: ModelManifest, kind: RuntimeKind) -> ModelManifest:
+def _stage(staging: Path, lowered: Lowered, manifest: ModelManifest, kind: RuntimeKind) -> ModelManifest:
     """Write an artifact into `staging`; the manifest that lists it instead of its predecessor."""
     path = staging / FILE_NAMES[kind]
     with path.open("wb") as file:
-        file.write(content)
+        file.write(lowered.content)
         file.flush()
         os.fsync(file.fileno())
-    artifact = Artifact(file=path.name, runtime=kind, sha256=sha256_of(path), bytes=len(content))
+    artifact = Artifact(
+        file=path.name, runtime=kind, sha256=sha256_of(path), bytes=len(lowered.content), form=lowered.form
+    )
     others = tuple(other for other in manifest.artifacts if other.runtime != kind)
     return manifest.model_copy(
         update={"artifacts": tuple(sorted((*others, artifact), key=lambda entry: entry.runtime))}
@@ -102,8 +111,11 @@ def _stage(staging: Path, content: bytes, manifest: ModelManifest, kind: Runtime
 def _compare(
     staging: Path, manifest: ModelManifest, kind: RuntimeKind, expected: Sequence[Expectation]
 ) -> RuntimeParity:
-    figures = judge(open_runtime(staging, manifest, kind), manifest, expected)
-    parity = RuntimeParity(runtime=kind, sha256=sha256_of(staging / FILE_NAMES[kind]), figures=figures)
+    artifact = manifest.artifact(kind)
+    if artifact is None:
+        raise AssertionError(f"{kind} was staged before")
+    figures = judge(open_runtime(staging, artifact), manifest, expected)
+    parity = RuntimeParity(runtime=kind, sha256=artifact.sha256, figures=figures)
     failures = parity.failures()
     if failures:
         raise ParityFailed(

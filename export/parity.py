@@ -130,15 +130,15 @@ def expectations(
     network: Network, manifest: ModelManifest, goldens: Iterable[Golden]
 ) -> tuple[Expectation, ...]:
     """Run the reference once for all runtimes."""
-    reference = TorchRuntime(network, manifest.chunk_frames)
+    reference = TorchRuntime(network, manifest.form)
     geometry = Geometry.of_manifest(manifest)
     found = []
     for golden in goldens:
-        chunked = emissions(reference, golden.frames, geometry, manifest.chunk_frames)
+        chunked = emissions(reference, golden.frames, geometry)
         whole = None
-        if not manifest.whole_window and len(chunked):
-            frames = len(chunked) * manifest.stride + manifest.left_context + manifest.lookahead
-            whole = emissions(reference, golden.frames, geometry, frames)
+        if not manifest.form.whole_window and len(chunked):
+            at_once = manifest.form.model_copy(update={"chunk_frames": len(chunked) * manifest.stride})
+            whole = emissions(TorchRuntime(network, at_once), golden.frames, geometry)
         found.append(Expectation(golden, chunked, whole))
     return tuple(found)
 
@@ -172,7 +172,7 @@ def judge(runtime: Runtime, manifest: ModelManifest, expected: Sequence[Expectat
     return tuple(
         _figures(
             expectation,
-            emissions(runtime, expectation.golden.frames, geometry, manifest.chunk_frames),
+            emissions(runtime, expectation.golden.frames, geometry),
             geometry,
         )
         for expectation in expected
@@ -214,9 +214,11 @@ def check_artifacts(
     expected = expectations(network, manifest, goldens)
     found = []
     for kind in listed if runtimes is None else runtimes:
-        figures = judge(open_runtime(folder, manifest, kind, threads), manifest, expected)
+        figures = judge(open_runtime(folder, listed[kind], threads), manifest, expected)
         found.append(RuntimeParity(runtime=kind, sha256=listed[kind].sha256, figures=figures))
-    return ParityReport(network=manifest.network, chunk_frames=manifest.chunk_frames, runtimes=tuple(found))
+    return ParityReport(
+        network=manifest.network, chunk_frames=manifest.form.chunk_frames, runtimes=tuple(found)
+    )
 
 
 def write_report(folder: Path, report: ParityReport) -> None:

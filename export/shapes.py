@@ -1,39 +1,36 @@
-"""The static shapes of an exported chunk, and the checks that every lowering makes first."""
+"""The checks that every lowering makes first, and what it gives."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 from edge.errors import BadInput
-from edge.manifest import TensorSpec
-from personalize import spec
+from edge.manifest import Form
+from personalize.forms import form_of
+from personalize.spec import NetworkSpec, state_of
+
+__all__ = ["Lowered", "check_form", "form_of"]
 
 
-def state_shapes(network: spec.NetworkSpec) -> tuple[tuple[int, ...], ...]:
-    """The shapes of the tensors that a stream carries, in the order of the layers."""
-    shapes: list[tuple[int, ...]] = []
-    for layer in network.layers:
-        match layer:
-            case spec.CausalConv(weight):
-                shapes.append((weight.shape[2] - 1, weight.shape[1]))  # the last k - 1 inputs
-            case spec.SkipLstm(cell):
-                hidden = cell.recurrent.shape[1]
-                shapes += [(hidden,), (hidden,)]  # h and c
-            case _:
-                pass
-    return tuple(shapes)
+class Lowered(NamedTuple):
+    """A lowered network: the file, and its form, of which quantizing may have changed the state."""
+
+    content: bytes
+    form: Form
 
 
-def check_chunk(network: spec.NetworkSpec, chunk_frames: int, state: Sequence[TensorSpec]) -> None:
-    """Raise BadInput unless the chunk is whole strides and `state` is what the network carries."""
-    if chunk_frames < network.stride or chunk_frames % network.stride:
+def check_form(network: NetworkSpec, form: Form) -> None:
+    """Raise BadInput unless chunk and lookahead are whole strides and the state is what the network carries."""
+    stride = network.stride
+    if form.chunk_frames % stride or form.lookahead_frames % stride:
         raise BadInput(
-            f"{network.name} cannot take chunks of {chunk_frames} frames; "
-            f"choose a positive multiple of its stride, {network.stride}"
+            f"{network.name} cannot take chunks of {form.chunk_frames} frames and a lookahead of "
+            f"{form.lookahead_frames}; choose multiples of its stride, {stride}"
         )
-    expected, found = state_shapes(network), tuple(tensor.shape for tensor in state)
+    expected = [(tensor.name, tensor.shape) for tensor in state_of(network)]
+    found = [(tensor.name, tensor.shape) for tensor in form.state]
     if found != expected:
         raise BadInput(
-            f"model.json lists a state of shapes {found}, and {network.name} carries {expected}; "
+            f"model.json lists a state of {found}, and {network.name} carries {expected}; "
             "personalize again with this version"
         )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from edge.charset import CHARSET
-from edge.ctc import greedy
+from edge.ctc import greedy, settled
+from edge.features import HOP, FeatureState, LogSpectrogram
 from edge.manifest import ModelManifest
-from edge.runtimes import Runtime
-from edge.samples import Float32
+from edge.runtimes import Runtime, State
+from edge.samples import Bool, Float32
 from edge.scoring import Cer, score, total
 from edge.session import Session
 from personalize.features import deployed_input, log_power
@@ -18,26 +19,51 @@ from personalize.geometry import Geometry
 from personalize.labels import Labels, labels_of
 
 
-def emissions(runtime: Runtime, frames: Float32, geometry: Geometry, chunk_frames: int) -> Float32:
-    """Run a whole recording (T, W, E, F) in the artifact's chunks: ((T - context) // stride, K).
+def emissions(runtime: Runtime, frames: Float32, geometry: Geometry) -> Float32:
+    """Run a whole recording (T, W, E, F) in the runtime's chunks: ((T - lookahead) // stride, K).
 
-    State is carried from chunk to chunk; chunks overlap by the frames that a network consumes, and whole
-    windows also by the context that their emissions were trained with (`geometry.warmup` and `after`), which
-    the neighbour says better. The last chunk is filled up with zeros, and what it says of them is cut off.
+    State is carried from chunk to chunk. Whole windows overlap by the context that their emissions were
+    trained with (`geometry.warmup` and `after`), which the neighbour says better. The last chunk is filled up
+    with zeros, and what it says of them is cut off.
     """
-    stride, context = geometry.stride, geometry.left_context + geometry.lookahead
+
+    def read(start: int, state: State) -> tuple[Float32, State]:
+        return runtime.run(_filled(frames[start:], runtime.form.input_frames), state)
+
+    return _emissions(read, runtime, len(frames), geometry)
+
+
+def sample_emissions(runtime: Runtime, emg: Float32, valid: Bool, geometry: Geometry) -> Float32:
+    """The same for a runtime that takes samples: raw microvolts (N, W, E), and valid (N, W) of a session."""
+    form = runtime.form
+    _, found = LogSpectrogram().step(FeatureState(emg[:0], valid[:0]), np.zeros_like(emg), valid)
+
+    def read(start: int, state: State) -> tuple[Float32, State]:
+        samples = _filled(emg[start * HOP :], form.input_samples)
+        if form.uv_per_lsb is not None:
+            samples = np.clip(np.rint(samples / form.uv_per_lsb), -32768, 32767).astype(np.int16)
+        worn = _filled(found.valid[start:].astype(np.float32), form.input_frames)
+        return runtime.run((samples, worn), state)
+
+    return _emissions(read, runtime, len(found.valid), geometry)
+
+
+def _emissions(
+    read: Callable[[int, State], tuple[Float32, State]], runtime: Runtime, frames: int, geometry: Geometry
+) -> Float32:
+    stride, form = geometry.stride, runtime.form
     before, after = geometry.warmup // stride, geometry.after // stride
-    count = max(0, (len(frames) - context) // stride)
-    said = (chunk_frames - context) // stride
+    count = max(0, (frames - form.lookahead_frames) // stride)
+    said = form.chunk_frames // stride
     found = np.zeros((count, CHARSET.num_classes), np.float32)
     state = runtime.initial_state()
     for first in range(0, count, said - before - after):  # emissions; later chunks overwrite the overlap
-        log_probs, state = runtime.run(_filled(frames[first * stride :], chunk_frames), state)
+        log_probs, state = read(first * stride, state)
         kept = slice(before if first else 0, count - first)
         found[first + kept.start : first + said] = log_probs[kept]
         if first + said >= count:
             break
-    return found
+    return settled(found, geometry.settling // stride)
 
 
 def _filled(frames: Float32, count: int) -> Float32:
@@ -56,10 +82,7 @@ def score_emissions(log_probs: Float32, labels: Labels, geometry: Geometry) -> C
     """
     if labels.timed:
         return score(labels.classes.tolist(), greedy(log_probs))
-    first = geometry.left_context // geometry.stride
-    spans = [
-        geometry.due(np.array([phrase.start_frame, phrase.end_frame])) - first for phrase in labels.phrases
-    ]
+    spans = [geometry.due(np.array([phrase.start_frame, phrase.end_frame])) for phrase in labels.phrases]
     return total(
         score(phrase.classes, greedy(log_probs[max(start, 0) : end + 1]))
         for phrase, (start, end) in zip(labels.phrases, spans, strict=True)
@@ -69,12 +92,12 @@ def score_emissions(log_probs: Float32, labels: Labels, geometry: Geometry) -> C
 def session_emissions(runtime: Runtime, manifest: ModelManifest, session: Session) -> Float32:
     """The emissions of a recording as the device makes them, through edge's own front end."""
     frames = deployed_input(log_power(session), manifest)
-    return emissions(runtime, frames, Geometry.of_manifest(manifest), manifest.chunk_frames)
+    return emissions(runtime, frames, Geometry.of_manifest(manifest, runtime.form))
 
 
 def evaluate(runtime: Runtime, manifest: ModelManifest, sessions: Iterable[Session]) -> Cer:
     """The CER of a model over recordings, micro-averaged."""
-    geometry = Geometry.of_manifest(manifest)
+    geometry = Geometry.of_manifest(manifest, runtime.form)
     return total(
         score_emissions(session_emissions(runtime, manifest, session), labels_of(session), geometry)
         for session in sessions

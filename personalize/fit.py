@@ -23,12 +23,10 @@ from personalize.features import FramedSession
 from personalize.model import describe, load_model, save_model
 from personalize.networks import Network
 from personalize.recipe import Recipe, Start
-from personalize.reference import TorchRuntime
+from personalize.reference import TorchRuntime, in_long_chunks
 from personalize.report import CerRecord, EvaluationRecord, FitReport, PartRecord, write_report
 from personalize.splits import Part, Role, split
 from personalize.train import Progress, Training, initial_network, train, validate
-
-_TEST_CHUNK = 1024  # frames at once where state is carried: chunk sizes change nothing but the speed
 
 
 class Personalized(NamedTuple):
@@ -170,8 +168,7 @@ def _is_normalized(network: Network) -> bool:
 
 def _test(network: Network, manifest: ModelManifest, session: Session) -> Cer:
     """The CER on a recording, from its samples on, by the front end that runs live."""
-    chunk = _TEST_CHUNK if manifest.state else manifest.chunk_frames
-    return evaluate(TorchRuntime(network), manifest.model_copy(update={"chunk_frames": chunk}), [session])
+    return evaluate(TorchRuntime(network, in_long_chunks(manifest.form)), manifest, [session])
 
 
 def _current_cer(user: User, recordings: Recordings) -> Cer | None:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge.features import FRAME_RATE_HZ
-from edge.manifest import ModelManifest
+from edge.manifest import Form, ModelManifest
 from edge.samples import Float64
 from personalize.labels import Int64
 from personalize.networks import Network
@@ -25,7 +25,7 @@ WINDOW_AFTER_S: Final = 0.1
 
 
 class Geometry(NamedTuple):
-    """In frames; `warmup` and `after` are multiples of `stride`."""
+    """In frames; `warmup`, `after` and `settling` are multiples of `stride`."""
 
     left_context: int
     lookahead: int
@@ -33,6 +33,7 @@ class Geometry(NamedTuple):
     label_delay: int
     warmup: int  # before the core, to fill the state
     after: int  # after it, for networks that read backwards
+    settling: int = 0  # of a stream's first frames: what is said of them is dropped
 
     @classmethod
     def of(cls, network: Network, *, warmup_s: float = 0.0, after_s: float = 0.0) -> Geometry:
@@ -48,23 +49,27 @@ class Geometry(NamedTuple):
         )
 
     @classmethod
-    def for_decoding(cls, network: Network) -> Geometry:
-        """Of `network`: whole windows overlap, a carried state needs no filling."""
-        if network.bidirectional:
-            return cls.of(network, warmup_s=WINDOW_BEFORE_S, after_s=WINDOW_AFTER_S)
-        return cls.of(network)
+    def for_decoding(cls, network: Network, form: Form) -> Geometry:
+        """To decode with `network` in `form`: whole windows overlap, a carried state needs no filling."""
+        return cls._decoding(network.stride, network.label_delay, network.settling, form)
 
     @classmethod
-    def of_manifest(cls, manifest: ModelManifest) -> Geometry:
-        """Of a trained network, to decode with."""
-        overlaps = manifest.whole_window
+    def of_manifest(cls, manifest: ModelManifest, form: Form | None = None) -> Geometry:
+        """To decode with a trained network, in `form` or as its desk runs it."""
+        delay, settling = manifest.label_delay_frames, manifest.settling_frames
+        return cls._decoding(manifest.stride, delay, settling, form or manifest.form)
+
+    @classmethod
+    def _decoding(cls, stride: int, label_delay: int, settling: int, form: Form) -> Geometry:
+        overlaps = form.whole_window
         return cls(
-            manifest.left_context,
-            manifest.lookahead,
-            manifest.stride,
-            manifest.label_delay_frames,
-            warmup=_frames(WINDOW_BEFORE_S, manifest.stride) if overlaps else 0,
-            after=_frames(WINDOW_AFTER_S, manifest.stride) if overlaps else 0,
+            left_context=0,
+            lookahead=form.lookahead_frames,
+            stride=stride,
+            label_delay=label_delay,
+            warmup=_frames(WINDOW_BEFORE_S, stride) if overlaps else 0,
+            after=_frames(WINDOW_AFTER_S, stride) if overlaps else 0,
+            settling=settling,
         )
 
     @property

@@ -7,19 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.errors import BadInput
-from edge.manifest import ModelManifest, Normalization, TensorSpec, read_manifest, write_manifest
+from edge.manifest import ModelManifest, Normalization, read_manifest, write_manifest
 from edge.normalize import Prior
 from edge.samples import SIDES, Side
 from personalize import checkpoint
-from personalize.networks import Network
-from personalize.reference import deployed_chunk
+from personalize.networks import Network, streamed
+from personalize.reference import deployed_form
 
 
 def describe(
     network: Network, *, user: str, simulated: bool, sides: Collection[Side], prior: Prior | None
 ) -> ModelManifest:
     """The manifest of `network`; `prior` is what its frames are normalised from, None for log power."""
-    state = network.initial_state(1)
     return ModelManifest(
         user=user,
         network=network.name,
@@ -27,16 +26,10 @@ def describe(
         simulated=simulated,
         sides=tuple(side for side in SIDES if side in sides),
         normalization=None if prior is None else Normalization.of(prior),
-        chunk_frames=deployed_chunk(network),
         stride=network.stride,
-        left_context=network.left_context,
-        lookahead=network.lookahead,
         label_delay_frames=network.label_delay,
-        whole_window=network.bidirectional,
-        state=tuple(
-            TensorSpec(name=name, shape=tuple(tensor.shape[1:]))
-            for name, tensor in zip(network.state_names, state, strict=True)
-        ),
+        settling_frames=0 if network.bidirectional else streamed(network).settling,
+        form=deployed_form(network),
     )
 
 

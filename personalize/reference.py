@@ -6,19 +6,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edge.runtimes import State
+from edge.manifest import Form
+from edge.runtimes import ModelInput, State, frames_of
 from edge.samples import Float32
-from personalize.networks import Network
+from personalize.forms import form_of
+from personalize.networks import Network, streamed
 
 WHOLE_WINDOW_FRAMES = 500  # 4 s: what a bidirectional network was trained on
 LIVE_CHUNK_FRAMES = 4  # 32 ms: two emissions of the streaming network; a third of its label delay
+_LONG_CHUNK_FRAMES = 1024  # 8 s
 
 
-def deployed_chunk(network: Network) -> int:
-    """The frames that an artifact of `network` takes at once."""
-    if len(network.initial_state(1)) > 0:
-        return LIVE_CHUNK_FRAMES
-    return WHOLE_WINDOW_FRAMES + network.left_context + network.lookahead
+def deployed_form(network: Network) -> Form:
+    """How the desk runs `network`: whole windows for what reads them both ways, else a stream."""
+    if network.bidirectional:
+        return form_of(network.spec(), chunk_frames=WHOLE_WINDOW_FRAMES, whole_window=True)
+    return form_of(streamed(network).spec(), chunk_frames=LIVE_CHUNK_FRAMES)
+
+
+def in_long_chunks(form: Form) -> Form:
+    """`form` for decoding in one go: longer chunks, faster where state is carried, with the same answer."""
+    return form if form.whole_window else form.model_copy(update={"chunk_frames": _LONG_CHUNK_FRAMES})
 
 
 class TorchRuntime:
@@ -26,19 +34,28 @@ class TorchRuntime:
 
     name = "torch CPU"
 
-    def __init__(self, network: Network, chunk_frames: int | None = None) -> None:
-        self._network = network.eval()
+    def __init__(self, network: Network, form: Form | None = None) -> None:
+        """In `form`, of which chunk, lookahead and whole window count: it takes frames, in float32."""
+        wanted = form or deployed_form(network)
+        self.network = network if wanted.whole_window else streamed(network, wanted.lookahead_frames)
+        self.network.eval()
         self._device = next(network.parameters()).device
-        self.chunk_frames = deployed_chunk(network) if chunk_frames is None else chunk_frames
+        self.form = form_of(
+            self.network.spec(),
+            chunk_frames=wanted.chunk_frames,
+            whole_window=wanted.whole_window,
+            lookahead_frames=wanted.lookahead_frames,
+        )
 
     def initial_state(self) -> State:
         """The network's own, without the batch dimension."""
-        return tuple(tensor[0].cpu().numpy() for tensor in self._network.initial_state(1))
+        return tuple(tensor[0].cpu().numpy() for tensor in self.network.initial_state(1))
 
-    def run(self, frames: Float32, state: State) -> tuple[Float32, State]:
+    def run(self, x: ModelInput, state: State) -> tuple[Float32, State]:
         """(T, W, E, F) frames -> (T', K) log-probabilities and the next state."""
+        frames = frames_of(x, self.name)
         with torch.inference_mode():
-            log_probs, after = self._network(self._batch(frames), tuple(self._batch(s) for s in state))
+            log_probs, after = self.network(self._batch(frames), tuple(self._batch(s) for s in state))
         return log_probs[0].cpu().numpy(), tuple(tensor[0].cpu().numpy() for tensor in after)
 
     def _batch(self, array: Float32) -> Tensor:

@@ -20,13 +20,12 @@ from personalize.geometry import Geometry
 from personalize.loss import decoder_loss
 from personalize.networks import Network, build
 from personalize.recipe import Recipe
-from personalize.reference import TorchRuntime, deployed_chunk
+from personalize.reference import TorchRuntime, deployed_form, in_long_chunks
 
 Progress = Callable[[int, int, float], None]
 """Told after each step: steps done, steps in all, loss."""
 
 _FINAL_RATE = 0.01  # of the peak learning rate, where the cosine ends
-_EVALUATION_CHUNK = 1024  # frames at once where state is carried: chunk sizes change nothing but the speed
 
 
 class TrainingFailed(QwristError):
@@ -104,11 +103,10 @@ def train(
 
 def validate(network: Network, sessions: Sequence[FramedSession]) -> Cer:
     """The CER of `network` over `prepared` recordings."""
-    geometry = Geometry.for_decoding(network)
-    chunk = max(deployed_chunk(network), 0 if network.bidirectional else _EVALUATION_CHUNK)
-    runtime = TorchRuntime(network, chunk)
+    runtime = TorchRuntime(network, in_long_chunks(deployed_form(network)))
+    geometry = Geometry.for_decoding(network, runtime.form)
     return total(
-        score_emissions(emissions(runtime, session.frames.values, geometry, chunk), session.labels, geometry)
+        score_emissions(emissions(runtime, session.frames.values, geometry), session.labels, geometry)
         for session in sessions
     )
 

@@ -7,11 +7,11 @@ import numpy as np
 from edge.charset import CHARSET
 from edge.errors import QwristError
 from edge.features import BINS
-from edge.manifest import TensorSpec
 from edge.runtimes import Runtime
 from edge.samples import ELECTRODES, RATE_HZ, SIDES, WRISTS, Float32
 from edge.session import PROMPTED, Session
 from personalize import spec_numpy
+from personalize.forms import form_of
 from personalize.spec import BandLinear, Linear, LogSoftmax, LstmCell, NetworkSpec, PoolTime, SkipLstm
 
 _TOLERANCE = 1e-4  # as parity asks of float artifacts
@@ -23,8 +23,8 @@ def run_litert() -> str:
     from edge.runtimes.litert import LiteRtRuntime
     from export import tflite
 
-    spec, state = _small_network()
-    return _compare(LiteRtRuntime(tflite.lower(spec, 4, state), state), spec)
+    spec = _small_network()
+    return _compare(LiteRtRuntime(*tflite.lower(spec, form_of(spec, chunk_frames=4))), spec)
 
 
 def run_executorch() -> str:
@@ -32,8 +32,8 @@ def run_executorch() -> str:
     from edge.runtimes.executorch import ExecuTorchRuntime
     from export import executorch
 
-    spec, state = _small_network()
-    return _compare(ExecuTorchRuntime(executorch.lower(spec, 4, state), state), spec)
+    spec = _small_network()
+    return _compare(ExecuTorchRuntime(*executorch.lower(spec, form_of(spec, chunk_frames=4))), spec)
 
 
 async def run_virtual_link() -> str:
@@ -72,7 +72,7 @@ def _noise() -> Session:
     )
 
 
-def _small_network() -> tuple[NetworkSpec, tuple[TensorSpec, ...]]:
+def _small_network() -> NetworkSpec:
     rng = np.random.default_rng(0)
 
     def draw(*shape: int) -> Float32:
@@ -86,8 +86,7 @@ def _small_network() -> tuple[NetworkSpec, tuple[TensorSpec, ...]]:
         Linear(draw(classes, hidden + width), draw(classes)),
         LogSoftmax(),
     )
-    state = (TensorSpec(name="h", shape=(hidden,)), TensorSpec(name="c", shape=(hidden,)))
-    return NetworkSpec("self-test", layers, 2), state
+    return NetworkSpec("self-test", layers, 2)
 
 
 def _compare(runtime: Runtime, network: NetworkSpec) -> str:

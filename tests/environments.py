@@ -15,7 +15,7 @@ from edge.features import BINS
 from edge.manifest import Artifact, read_manifest, sha256_of, write_manifest
 from edge.normalize import Prior
 from edge.pipeline import Pipeline
-from edge.runtimes.opening import open_runtime
+from edge.runtimes.opening import open_preferred
 from edge.samples import ELECTRODES, RATE_HZ, SIDES, WRISTS, SampleChunk
 
 _SECONDS = 4
@@ -48,13 +48,17 @@ def export(folder: Path) -> None:
     manifest = describe(network, user="environment", simulated=True, sides=SIDES, prior=prior)
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / "model.tflite"
-    model.write_bytes(tflite.lower(network.spec(), manifest.chunk_frames, manifest.state))
+    model.write_bytes(tflite.lower(network.spec(), manifest.form).content)
     artifact = Artifact(
-        file=model.name, runtime="litert", sha256=sha256_of(model), bytes=model.stat().st_size
+        file=model.name,
+        runtime="litert",
+        sha256=sha256_of(model),
+        bytes=model.stat().st_size,
+        form=manifest.form,
     )
     manifest = manifest.model_copy(update={"artifacts": (artifact,)})
     write_manifest(folder, manifest)
-    pipeline = Pipeline(manifest, TorchRuntime(network, manifest.chunk_frames))
+    pipeline = Pipeline(manifest, TorchRuntime(network, manifest.form))
     _, keys = pipeline.step(pipeline.initial_state(), noise())
     (folder / "expected.txt").write_text(" ".join(str(key.label) for key in keys))
 
@@ -62,7 +66,7 @@ def export(folder: Path) -> None:
 def run(folder: Path) -> None:
     """Decode the noise with whatever runtime this environment has. Raises SystemExit where it differs."""
     manifest = read_manifest(folder)
-    pipeline = Pipeline(manifest, open_runtime(folder, manifest, "litert"))
+    pipeline = Pipeline(manifest, open_preferred(folder, manifest, "litert"))
     _, keys = pipeline.step(pipeline.initial_state(), noise())
     said = " ".join(str(key.label) for key in keys)
     expected = (folder / "expected.txt").read_text()

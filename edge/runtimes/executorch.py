@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from edge.errors import BadInput
 from edge.extras import require
-from edge.manifest import TensorSpec
-from edge.runtimes.protocol import State
+from edge.manifest import Form
+from edge.runtimes.protocol import ModelInput, State, frames_of
 from edge.runtimes.quiet import quiet_loading
 from edge.samples import Float32
 
@@ -20,13 +19,12 @@ class ExecuTorchRuntime:
 
     name = "ExecuTorch"
 
-    def __init__(self, model: bytes, state: Sequence[TensorSpec], threads: int = 1) -> None:
+    def __init__(self, model: bytes, form: Form, threads: int = 1) -> None:
         """Load `model`. `threads` holds for every ExecuTorch program of the process.
 
-        `state` lists the state tensors of model.json: none for a whole-window network, whose program carries
-        its forward direction all the same and is given zeros here. Raises BadInput where the program takes
-        other tensors.
+        Raises BadInput where the program takes other tensors than `form` says.
         """
+        self.form = form
         self._torch = require("torch", "executorch")
         self._model = model  # the program reads from these bytes for as long as it lives, and keeps no copy
         with quiet_loading():
@@ -38,25 +36,23 @@ class ExecuTorchRuntime:
         meta = self._method.metadata
         shapes = [tuple(meta.input_tensor_meta(i).sizes()) for i in range(meta.num_inputs())]
         self._frames, held = shapes[0], shapes[1:]
-        self._zeros = tuple(np.zeros(shape, np.float32) for shape in held)
-        self._stateful = len(state) > 0
-        expected = [tensor.shape for tensor in state]
-        if self._stateful and held != expected:
+        expected = [tensor.shape for tensor in form.state]
+        if held != expected:
             raise BadInput(
                 f"the .pte carries a state of shapes {held}, and model.json lists {expected}; "
                 "export again: qwrist export"
             )
 
     def initial_state(self) -> State:
-        """Zeros; nothing for a whole-window network."""
-        return tuple(zeros.copy() for zeros in self._zeros) if self._stateful else ()
+        """As the form says: zeros."""
+        return self.form.initial_state()
 
-    def run(self, frames: Float32, state: State) -> tuple[Float32, State]:
+    def run(self, x: ModelInput, state: State) -> tuple[Float32, State]:
         """(T, W, E, F) frames and the state before them -> (T / stride, K) log-probabilities, state after."""
+        frames = frames_of(x, self.name)
         if frames.shape != self._frames:
             raise BadInput(f"the .pte takes frames {self._frames}, these are {frames.shape}")
-        held = state if self._stateful else self._zeros
-        inputs = [self._torch.from_numpy(np.ascontiguousarray(array)) for array in (frames, *held)]
+        inputs = [self._torch.from_numpy(np.ascontiguousarray(array)) for array in (frames, *state)]
         # Outputs lie in the program's own memory, which the next call overwrites.
         log_probs, *after = (output.numpy().copy() for output in self._method.execute(inputs))
-        return log_probs, tuple(after) if self._stateful else ()
+        return log_probs, tuple(after)

@@ -1,4 +1,4 @@
-"""From a model's folder to a Runtime."""
+"""From an artifact to a Runtime."""
 
 from __future__ import annotations
 
@@ -6,26 +6,39 @@ from pathlib import Path
 from typing import assert_never
 
 from edge.errors import BadInput
-from edge.manifest import ModelManifest, RuntimeKind, verified_path
+from edge.manifest import Artifact, Form, ModelManifest, RuntimeKind, verified_path
 from edge.runtimes.executorch import ExecuTorchRuntime
 from edge.runtimes.litert import LiteRtRuntime
 from edge.runtimes.protocol import Runtime
 
 
-def open_runtime(folder: Path, manifest: ModelManifest, kind: RuntimeKind, threads: int = 1) -> Runtime:
-    """Load the artifact for `kind` from its verified bytes.
-
-    Raises BadInput where it was never exported or is not what was exported, MissingExtra where the runtime
-    is not installed.
-    """
+def open_preferred(folder: Path, manifest: ModelManifest, kind: RuntimeKind, threads: int = 1) -> Runtime:
+    """Load the preferred artifact for `kind`. Raises BadInput where none was exported, or as open_runtime."""
     artifact = manifest.artifact(kind)
     if artifact is None:
         raise BadInput(f"{folder} holds no model for {kind}; run: qwrist export --user {manifest.user}")
-    model = verified_path(folder, artifact).read_bytes()
+    return open_runtime(folder, artifact, threads)
+
+
+def open_runtime(
+    folder: Path, artifact: Artifact, threads: int = 1, kind: RuntimeKind | None = None
+) -> Runtime:
+    """Load an artifact of `folder` from its verified bytes, into its own runtime or another that reads it.
+
+    Raises BadInput where it is not what was exported, MissingExtra where the runtime is not installed.
+    """
+    content = verified_path(folder, artifact).read_bytes()
+    return load_runtime(content, artifact.form, kind or artifact.runtime, threads)
+
+
+def load_runtime(content: bytes, form: Form, kind: RuntimeKind, threads: int = 1) -> Runtime:
+    """Load bytes that are known to be good. Raises BadInput where they are not of `form`."""
     match kind:
         case "executorch":
-            return ExecuTorchRuntime(model, manifest.state, threads)
+            return ExecuTorchRuntime(content, form, threads)
         case "litert":
-            return LiteRtRuntime(model, manifest.state, threads)
+            return LiteRtRuntime(content, form, threads)
+        case "tflm":
+            raise BadInput("this version runs no TensorFlow Lite for Microcontrollers yet")
         case _:
             assert_never(kind)

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import BadInput
+from edge.manifest import Form
 from edge.samples import Float32
 
-State = tuple[Float32, ...]
+State = tuple[npt.NDArray[Any], ...]
 """A network's explicit state: it can be saved, restored, reset and sent. Empty for a whole-window network."""
+
+Samples = tuple[npt.NDArray[np.float32 | np.int16], Float32]
+"""(N, W, E) raw samples and (T, W) validity of their frames: 1 where a frame misses no sample."""
+
+ModelInput = Float32 | Samples
+"""What one call takes: (T, W, E, F) frames, or samples, as the form says."""
 
 
 class Runtime(Protocol):
-    """Runs one exported chunk: a pure function of frames and state."""
+    """Runs one exported chunk: a pure function of its input and a state."""
 
     @property
     def name(self) -> str:
         """For tables and messages: "ExecuTorch", "LiteRT", "torch CPU"."""
         ...
 
-    def initial_state(self) -> State:
-        """The state before the first chunk: zeros."""
+    @property
+    def form(self) -> Form:
+        """What one call takes, and how its numbers are stored."""
         ...
 
-    def run(self, frames: Float32, state: State) -> tuple[Float32, State]:
-        """(T, W, E, F) frames, T the artifact's chunk -> (T / stride, K) log-probabilities, next state."""
+    def initial_state(self) -> State:
+        """The state before the first chunk; it stands for zeros."""
         ...
+
+    def run(self, x: ModelInput, state: State) -> tuple[Float32, State]:
+        """The frames of a chunk and its lookahead -> (chunk / stride, K) log-probabilities, state after the chunk."""
+        ...
+
+
+def frames_of(x: ModelInput, runtime: str) -> Float32:
+    """`x` where it is frames. Raises BadInput for samples."""
+    if isinstance(x, tuple):
+        raise BadInput(
+            f"{runtime} takes frames, these are raw samples; give them to an artifact that takes samples"
+        )
+    return x

@@ -9,24 +9,29 @@ from contextlib import contextmanager
 
 import torch
 
+from edge.errors import BadInput
 from edge.extras import require
 from edge.features import BINS
-from edge.manifest import TensorSpec
-from edge.samples import ELECTRODES, WRISTS
+from edge.manifest import Form
+from edge.samples import ELECTRODES, WRISTS, Float32
 from export.executorch.modules import Chunk
-from export.shapes import check_chunk
+from export.shapes import Lowered, check_form
 from personalize import spec
 
 
-def lower(network: spec.NetworkSpec, chunk_frames: int, state: Sequence[TensorSpec]) -> bytes:
+def lower(network: spec.NetworkSpec, form: Form, calibration: Sequence[Float32] = ()) -> Lowered:
     """The .pte program forward(frames, *state) -> (log_probs, *new state).
 
-    A bidirectional network carries the state of its forward direction, though model.json lists none: zeros
-    make each window stand alone. Raises BadInput where the chunk or the state does not fit the network.
+    Raises BadInput where the form does not fit the network.
     """
-    check_chunk(network, chunk_frames, state)
+    check_form(network, form)
+    if (form.precision, form.takes) != ("float32", "frames"):
+        raise BadInput(f"a .pte of {form.precision} that takes {form.takes} cannot be made by this version")
     chunk = Chunk(network).eval()
-    example = (torch.zeros(chunk_frames, WRISTS, ELECTRODES, BINS), *map(torch.zeros, chunk.state_shapes()))
+    example = (
+        torch.zeros(form.input_frames, WRISTS, ELECTRODES, BINS),
+        *map(torch.zeros, chunk.state_shapes()),
+    )
     with torch.no_grad(), _quiet_libraries():
         exir = require("executorch.exir", "executorch")
         xnnpack = require("executorch.backends.xnnpack.partition.xnnpack_partitioner", "executorch")
@@ -36,7 +41,7 @@ def lower(network: spec.NetworkSpec, chunk_frames: int, state: Sequence[TensorSp
             # The verifier knows no higher-order operators, and scan is one.
             compile_config=exir.EdgeCompileConfig(_check_ir_validity=False),
         )
-        return bytes(lowered.to_executorch().buffer)
+        return Lowered(bytes(lowered.to_executorch().buffer), form)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
+from edge.errors import BadInput
 from edge.samples import Float32
 from personalize import spec
 
@@ -74,6 +75,10 @@ def stage_of(layer: spec.Layer) -> Stage:  # noqa: C901  (one case a layer)
             return _CausalConv(layer)
         case spec.SkipLstm(cell):
             return _SkipLstm(cell)
+        case spec.FrontEnd() | spec.TdsConv() | spec.DropTail() | spec.BiLstm(lookahead=int()):
+            raise BadInput(
+                f"a layer of kind {type(layer).__name__} cannot be lowered to .pte by this version"
+            )
         case spec.BiLstm():
             return _BiLstm(layer)
         case spec.ResidualMlp():
@@ -208,21 +213,18 @@ class _SkipLstm(Stage):
 
 
 class _BiLstm(Stage):
-    """The forward direction's state is carried; the backward one starts from zero at the window's end."""
+    """A whole window: both directions start from zero."""
 
     def __init__(self, layer: spec.BiLstm) -> None:
         super().__init__()
         self.lstm = _Recurrence([layer.forward, layer.backward])
 
-    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return ((self.lstm.hidden,),) * 2  # h and c of the forward direction
-
     def forward(self, x: Tensor, state: TensorState) -> tuple[Tensor, TensorState]:
         gates = self.lstm.from_input(x)  # (T, 2, 1, 4H)
         gates = torch.stack([gates[:, 0], gates[:, 1].flip(0)], 1)
-        h, c = (torch.stack([part, torch.zeros_like(part)])[:, None] for part in state)  # (2, 1, H)
-        y, h, c = self.lstm(gates, h, c)
-        return torch.cat([y[:, 0], y[:, 1].flip(0)], 1), (h[0, 0].clone(), c[0, 0].clone())
+        zeros = gates.new_zeros(2, 1, self.lstm.hidden)
+        y, _, _ = self.lstm(gates, zeros, zeros.clone())
+        return torch.cat([y[:, 0], y[:, 1].flip(0)], 1), ()
 
 
 class _ResidualMlp(Stage):

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from edge.errors import BadInput
 from personalize.networks.base import FrameInput, Network, TensorState
+from personalize.networks.carried import streamed
 from personalize.networks.paper import SpatialLstm, Tds
-from personalize.networks.streaming import Streaming
+from personalize.networks.streaming import MICRO, Streaming
 
 NETWORKS: dict[str, Callable[[], Network]] = {
     "streaming": Streaming,
+    "micro": lambda: Streaming("micro", MICRO),
     "spatial_lstm": SpatialLstm,
     "tds": lambda: Tds(spatial=False),
     "tds_spatial": lambda: Tds(spatial=True),
@@ -25,4 +27,14 @@ def build(name: str) -> Network:
         raise BadInput(f"there is no network {name!r}; choose one of {', '.join(NETWORKS)}") from None
 
 
-__all__ = ["NETWORKS", "FrameInput", "Network", "SpatialLstm", "Streaming", "Tds", "TensorState", "build"]
+__all__ = [
+    "NETWORKS",
+    "FrameInput",
+    "Network",
+    "SpatialLstm",
+    "Streaming",
+    "Tds",
+    "TensorState",
+    "build",
+    "streamed",
+]

@@ -21,8 +21,9 @@ class Network(nn.Module, ABC):
 
     From T frames and `initial_state`, a network gives (T - left_context - lookahead) // stride emissions; the
     first needs frames 0 .. left_context + lookahead + stride - 1. The two contexts count frames consumed at
-    the window's edges, not what is carried in the state. `label_delay` is how many frames after a press
-    the network is trained to say the key; `bidirectional` networks read the whole window both ways.
+    the window's edges, not what is carried in the state, which is that after T - lookahead frames.
+    `label_delay` is how many frames after a press the network is trained to say the key; `bidirectional`
+    networks read the whole window both ways; what is said of a stream's first `settling` frames is dropped.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Network(nn.Module, ABC):
     lookahead: int
     stride: int
     label_delay: int = 0
+    settling: int = 0
     bidirectional: bool = False
     state_names: tuple[str, ...] = ()  # of the tensors of `initial_state`, in order
 

@@ -10,7 +10,6 @@ import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor, nn
 
 from edge.charset import CHARSET
-from edge.errors import BadInput
 from edge.features import BINS
 from edge.samples import WRISTS
 from personalize import spec
@@ -22,6 +21,8 @@ from personalize.networks.blocks import (
     SpectrogramNorm,
     linear_spec,
     lstm_spec,
+    norm_spec,
+    to_numpy,
 )
 
 SPATIAL_FEATURES = 32
@@ -48,6 +49,12 @@ class TdsBlock(nn.Module):
         y = F.relu(self.conv(planes)).flatten(1, 2).transpose(1, 2)  # (B, T', D)
         out: Tensor = self.mlp(self.norm(y + x[:, -y.shape[1] :]))
         return out
+
+    def spec(self) -> tuple[spec.TdsConv, spec.ResidualMlp]:
+        """The convolution and the fully connected part."""
+        assert self.conv.bias is not None
+        weight = to_numpy(self.conv.weight)[:, :, 0]  # (C, C, k)
+        return spec.TdsConv(weight, to_numpy(self.conv.bias), norm_spec(self.norm)), self.mlp.spec()
 
 
 class Tds(Network):
@@ -77,10 +84,13 @@ class Tds(Network):
         return F.log_softmax(self.head(self.blocks(self.front(self.norm(frames)))), -1), state
 
     def spec(self) -> spec.NetworkSpec:
-        """Not lowered yet."""
-        raise BadInput(
-            f"{self.name} cannot be exported by this version; export streaming or spatial_lstm instead"
-        )
+        """The layers, whose convolutions carry their past instead of consuming it."""
+        layers: list[spec.Layer] = [self.norm.spec(), self.front.spec()]
+        for block in self.blocks:
+            assert isinstance(block, TdsBlock)
+            layers += block.spec()
+        layers += [linear_spec(self.head), spec.LogSoftmax()]
+        return spec.NetworkSpec(self.name, tuple(layers), self.stride)
 
 
 class SpatialLstm(Network):

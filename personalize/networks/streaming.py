@@ -1,11 +1,14 @@
-"""The live network: causal, recurrence at 62.5 Hz, all of its memory in an explicit state.
+"""The live networks: causal, recurrence at 62.5 Hz, all of their memory in an explicit state.
 
 Frames are averaged in pairs, pass the circular spatial front (one composed linear map a wrist), two causal
 residual convolutions and one LSTM whose output stands beside its input at the classifier. It looks at no
 future frame; it is trained to say a key `label_delay` frames after the press, which is its whole lookahead.
+`streaming` is for desks and phones, `micro` the same in widths that a microcontroller holds.
 """
 
 from __future__ import annotations
+
+from typing import Final, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
@@ -27,11 +30,21 @@ from personalize.networks.blocks import (
 
 STRIDE = 2  # 125 -> 62.5 Hz: published ablations and ours agree that recurrence below 125 Hz reads better
 SPATIAL_FEATURES = 32
-BAND_FEATURES = 96  # a wrist
-KERNEL = 9  # emissions of 16 ms: 144 ms a convolution, about one keystroke
-HIDDEN = 96
 LABEL_DELAY = 12  # frames of 8 ms: 96 ms, the part of a press's activity that comes after the key is down
 BLANK_BIAS = 2.0  # most emissions are blank; starting there shortens the plateau of CTC
+
+
+class Widths(NamedTuple):
+    """What sets the size of a network of this family."""
+
+    band: int  # features a wrist
+    kernel: int  # emissions of 16 ms that a convolution sees
+    hidden: int  # of the LSTM
+
+
+# 9 emissions are 144 ms a convolution, about one keystroke.
+STREAMING: Final = Widths(band=96, kernel=9, hidden=96)
+MICRO: Final = Widths(band=48, kernel=9, hidden=96)
 
 
 class CausalConv(nn.Module):
@@ -55,33 +68,34 @@ class CausalConv(nn.Module):
 
 
 class Streaming(Network):
-    """The network that types live."""
+    """A network that types live, of any `widths`; the name is the checkpoint's."""
 
-    name = "streaming"
     frame_input = "normalized"
     left_context = 0
     lookahead = 0
     stride = STRIDE
     label_delay = LABEL_DELAY
-    state_names = ("past_1", "past_2", "h", "c")
+    state_names = ("past_1", "past_2", "h_1", "c_1")
 
-    def __init__(self, dropout: float = 0.1) -> None:
+    def __init__(self, name: str = "streaming", widths: Widths = STREAMING, *, dropout: float = 0.1) -> None:
         super().__init__()
-        width = WRISTS * BAND_FEATURES
-        self.front = BandMlp(BINS, BAND_FEATURES, (0,), CircularSpatialConv(BINS, SPATIAL_FEATURES))
+        self.name = name
+        self.widths = widths
+        width = WRISTS * widths.band
+        self.front = BandMlp(BINS, widths.band, (0,), CircularSpatialConv(BINS, SPATIAL_FEATURES))
         self.norm = nn.LayerNorm(width)
-        self.convs = nn.ModuleList(CausalConv(width, KERNEL) for _ in range(2))
+        self.convs = nn.ModuleList(CausalConv(width, widths.kernel) for _ in range(2))
         self.dropout = nn.Dropout(dropout)
-        self.lstm = nn.LSTM(width, HIDDEN, batch_first=True)
-        self.head = nn.Linear(HIDDEN + width, CHARSET.num_classes)
+        self.lstm = nn.LSTM(width, widths.hidden, batch_first=True)
+        self.head = nn.Linear(widths.hidden + width, CHARSET.num_classes)
         with torch.no_grad():
             self.head.bias[CHARSET.blank] = BLANK_BIAS
 
     def initial_state(self, batch: int) -> TensorState:
-        """Zeros: the pasts of the two convolutions (B, 8, D), then h and c (B, H)."""
-        weight = self.head.weight
-        past = [weight.new_zeros(batch, KERNEL - 1, WRISTS * BAND_FEATURES) for _ in self.convs]
-        return (*past, weight.new_zeros(batch, HIDDEN), weight.new_zeros(batch, HIDDEN))
+        """Zeros: the pasts of the two convolutions (B, kernel - 1, D), then h and c (B, H)."""
+        new_zeros, (band, kernel, hidden) = self.head.weight.new_zeros, self.widths
+        past = [new_zeros(batch, kernel - 1, WRISTS * band) for _ in self.convs]
+        return (*past, new_zeros(batch, hidden), new_zeros(batch, hidden))
 
     def forward(self, frames: Tensor, state: TensorState) -> tuple[Tensor, TensorState]:
         """(B, T, W, E, F), T even -> (B, T / 2, K)."""

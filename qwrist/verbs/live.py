@@ -18,7 +18,7 @@ from edge.errors import BadInput
 from edge.manifest import RuntimeKind, read_manifest
 from edge.pipeline import HeardKey, Pipeline, StageClock, listen
 from edge.prompts import prompt_deck
-from edge.runtimes import open_runtime
+from edge.runtimes import open_preferred
 from edge.samples import KeyPress
 from edge.scoring import Cer, matches, score
 from edge.store import UserStore
@@ -128,7 +128,7 @@ def decode_live(
     """Decode a source until it ends, `seconds` are over or Ctrl-C."""
     folder = model_folder(UserStore.default().user(user), model)
     manifest = read_manifest(folder)
-    engine = open_runtime(folder, manifest, runtime)
+    engine = open_preferred(folder, manifest, runtime)
     session = LiveSession(in_real_time=isinstance(spec, bands.Sim) and spec.speed == 1)
     duration_s = _LONGEST_S if seconds is None else seconds
     script = Script(_LIVE_SESSION, duration_s, _live_prompts(spec, duration_s))

@@ -185,13 +185,13 @@ def evaluate(
 
 def _open(folder: Path, manifest: ModelManifest, runtime: RuntimeName) -> Runtime:
     if runtime != "torch":
-        from edge.runtimes import open_runtime
+        from edge.runtimes import open_preferred
 
-        return open_runtime(folder, manifest, runtime)
+        return open_preferred(folder, manifest, runtime)
     from personalize.model import load_model
     from personalize.reference import TorchRuntime
 
-    return TorchRuntime(load_model(folder)[0], manifest.chunk_frames)
+    return TorchRuntime(load_model(folder)[0], manifest.form)
 
 
 def export(user: UserId, model: ModelOption = None, as_json: AsJson = False) -> None:

@@ -15,6 +15,7 @@ from edge.features import BINS
 from edge.manifest import (
     FILE_NAME,
     Artifact,
+    Form,
     ModelManifest,
     Normalization,
     TensorSpec,
@@ -26,6 +27,7 @@ from edge.manifest import (
 from edge.normalize import Prior
 
 SHAPE = (2, 16, BINS)
+FORM = Form(chunk_frames=4, state=(TensorSpec(name="h_1", shape=(96,)),))
 
 
 def make_manifest(**changes: Any) -> ModelManifest:
@@ -38,13 +40,9 @@ def make_manifest(**changes: Any) -> ModelManifest:
         "simulated": True,
         "sides": ("left",),
         "normalization": Normalization.of(prior),
-        "chunk_frames": 4,
         "stride": 2,
-        "left_context": 0,
-        "lookahead": 0,
         "label_delay_frames": 12,
-        "whole_window": False,
-        "state": (TensorSpec(name="h", shape=(96,)),),
+        "form": FORM,
     }
     return ModelManifest(**(fields | changes))
 
@@ -76,7 +74,7 @@ def test_round_trip_keeps_every_bit(tmp_path: Path) -> None:
         ({"blank": 5}, "blank is 5, this version of qwrist has 98"),
         ({"charset": ["a"]}, "charset is not the 98 keys"),
         ({"charset": [*CHARSET.keys[1:], CHARSET.keys[0]]}, "charset is not the 98 keys"),
-        ({"schema_version": 2}, "schema_version"),
+        ({"schema_version": 3}, "schema_version"),
         ({"colour": "red"}, "colour"),
         ({"sides": ["middle"]}, "sides"),
         ({"normalization": {"mean": [[[0.0]]], "std": [[[1.0]]]}}, "2 x 16 x 33"),
@@ -101,7 +99,9 @@ def test_missing_and_damaged_files(tmp_path: Path) -> None:
 def make_artifact(folder: Path, content: bytes = b"weights") -> Artifact:
     path = folder / "model.pte"
     path.write_bytes(content)
-    return Artifact(file=path.name, runtime="executorch", sha256=sha256_of(path), bytes=len(content))
+    return Artifact(
+        file=path.name, runtime="executorch", sha256=sha256_of(path), bytes=len(content), form=FORM
+    )
 
 
 def test_an_artifact_is_found_and_verified(tmp_path: Path) -> None:

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 
 from edge.charset import CHARSET
 from edge.errors import BadInput
-from edge.manifest import ModelManifest, Normalization, TensorSpec
+from edge.manifest import Form, ModelManifest, Normalization, TensorSpec
 from edge.normalize import Prior
 from edge.pipeline import HeardKey, Pipeline, Stage, StageClock, listen
-from edge.runtimes.protocol import State
+from edge.runtimes.protocol import ModelInput, State, frames_of
 from edge.samples import RATE_HZ, Float32, SampleChunk, SourceInfo
 
 SHAPE = (2, 16, 33)
 CHUNK_FRAMES, STRIDE, DELAY = 4, 2, 12
+FORM = Form(chunk_frames=CHUNK_FRAMES, state=(TensorSpec(name="leak", shape=(CHARSET.num_classes,)),))
 
 
 class LeakyRuntime:
@@ -28,15 +29,17 @@ class LeakyRuntime:
 
     name = "leaky"
 
-    def __init__(self) -> None:
+    def __init__(self, lookahead_frames: int = 0) -> None:
+        self.form = FORM.model_copy(update={"lookahead_frames": lookahead_frames})
         rng = np.random.default_rng(5)
         self.weights = rng.normal(0, 0.2, (np.prod(SHAPE), CHARSET.num_classes)).astype(np.float32)
 
     def initial_state(self) -> State:
         return (np.zeros(CHARSET.num_classes, np.float32),)
 
-    def run(self, frames: Float32, state: State) -> tuple[Float32, State]:
+    def run(self, x: ModelInput, state: State) -> tuple[Float32, State]:
         (leak,) = state
+        frames = frames_of(x, self.name)[: self.form.chunk_frames]
         rows = []
         for pair in frames.reshape(-1, STRIDE, int(np.prod(SHAPE))).mean(1):
             leak = 0.7 * leak + pair @ self.weights
@@ -53,13 +56,9 @@ def manifest(**changes: object) -> ModelManifest:
         "simulated": True,
         "sides": ("left", "right"),
         "normalization": Normalization.of(prior),
-        "chunk_frames": CHUNK_FRAMES,
         "stride": STRIDE,
-        "left_context": 0,
-        "lookahead": 0,
         "label_delay_frames": DELAY,
-        "whole_window": False,
-        "state": (TensorSpec(name="leak", shape=(CHARSET.num_classes,)),),
+        "form": FORM,
     }
     return ModelManifest(**(values | changes))
 
@@ -139,10 +138,40 @@ def test_a_filtered_source_is_not_filtered_again() -> None:
     assert state.highpass is None
 
 
-@pytest.mark.parametrize("reads", [{"whole_window": True}, {"left_context": 124}, {"lookahead": 2}])
-def test_networks_that_need_whole_windows_cannot_listen(reads: dict[str, object]) -> None:
-    with pytest.raises(BadInput, match="cannot type live"):
-        Pipeline(manifest(**reads), LeakyRuntime())
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        (Form(chunk_frames=CHUNK_FRAMES, whole_window=True), "cannot type live"),
+        (Form(chunk_frames=CHUNK_FRAMES, takes="samples"), "takes raw samples"),
+    ],
+)
+def test_artifacts_that_are_not_cut_for_it_cannot_listen(form: Form, said: str) -> None:
+    runtime = LeakyRuntime()
+    runtime.form = form
+    with pytest.raises(BadInput, match=said):
+        Pipeline(manifest(), runtime)
+
+
+@pytest.mark.parametrize(("lookahead", "settling"), [(0, 0), (6, 0), (0, 100), (2, 50)])
+def test_lookahead_is_read_twice_and_what_has_not_settled_is_not_said(lookahead: int, settling: int) -> None:
+    runtime = LeakyRuntime(lookahead)
+    pipeline = Pipeline(manifest(settling_frames=settling), runtime)
+    _, found = pipeline.step(pipeline.initial_state(), signal(6000))
+    expected = [
+        key
+        for key in decode([signal(6000)])
+        if key.heard_s + lookahead * 16 / RATE_HZ <= 100.0 + 5999 / RATE_HZ
+    ]
+    late = [key.label for key in found if key.press_s < expected[3].press_s] if settling else []
+    assert len(expected) > 10
+    if not settling:
+        assert [(key.label, key.press_s) for key in found] == [(key.label, key.press_s) for key in expected]
+        assert {round((a.heard_s - b.heard_s) * RATE_HZ) for a, b in zip(found, expected, strict=True)} == {
+            16 * lookahead
+        }
+    else:
+        assert not late
+        assert found[-1].label == expected[-1].label
 
 
 def test_every_stage_is_on_the_clock() -> None:

@@ -13,14 +13,14 @@ import pytest
 
 from edge.errors import BadInput, MissingExtra
 from edge.manifest import Artifact, ModelManifest, TensorSpec, sha256_of
-from edge.runtimes import open_runtime
+from edge.runtimes import open_preferred
 from edge.runtimes.executorch import ExecuTorchRuntime
 from edge.runtimes.litert import LiteRtRuntime
 from edge.runtimes.quiet import quiet_loading
 from export import executorch, tflite
 from personalize import spec
 from tests.edge.test_pipeline import manifest
-from tests.export.toys import random_band, random_cell, random_frames, state_of
+from tests.export.toys import form, random_band, random_cell, random_frames
 
 CHUNK = 4
 
@@ -33,16 +33,18 @@ def network() -> spec.NetworkSpec:
 
 @pytest.fixture(scope="module")
 def tflite_file() -> bytes:
-    return tflite.lower(network(), CHUNK, state_of(network()))
+    return tflite.lower(network(), FORM).content
 
 
 @pytest.fixture(scope="module")
 def program() -> bytes:
-    return executorch.lower(network(), CHUNK, state_of(network()))
+    return executorch.lower(network(), FORM).content
 
 
-STATE = state_of(network())
-OTHER_STATE = (TensorSpec(name="s0", shape=(3,)), TensorSpec(name="s1", shape=(5,)))
+FORM = form(network(), CHUNK)
+OTHER_FORM = FORM.model_copy(
+    update={"state": (TensorSpec(name="h_1", shape=(3,)), TensorSpec(name="c_1", shape=(5,)))}
+)
 
 
 @pytest.fixture(params=[LiteRtRuntime, ExecuTorchRuntime])
@@ -51,7 +53,7 @@ def kind(request: pytest.FixtureRequest, tflite_file: bytes, program: bytes) -> 
 
 
 def test_running_is_a_pure_function(kind: tuple[type[Any], bytes]) -> None:
-    runtime = kind[0](kind[1], STATE)
+    runtime = kind[0](kind[1], FORM)
     first, second = np.split(random_frames(1, 2 * CHUNK), 2)
     start = runtime.initial_state()
     expected, after = runtime.run(first, start)
@@ -66,41 +68,43 @@ def test_running_is_a_pure_function(kind: tuple[type[Any], bytes]) -> None:
 
 def test_both_runtimes_agree(tflite_file: bytes, program: bytes) -> None:
     frames = random_frames(3, CHUNK)
-    state = tuple(np.full(tensor.shape, 0.3, np.float32) for tensor in STATE)
-    found, after = LiteRtRuntime(tflite_file, STATE).run(frames, state)
-    expected, expected_after = ExecuTorchRuntime(program, STATE).run(frames, state)
+    state = tuple(np.full(tensor.shape, 0.3, np.float32) for tensor in FORM.state)
+    found, after = LiteRtRuntime(tflite_file, FORM).run(frames, state)
+    expected, expected_after = ExecuTorchRuntime(program, FORM).run(frames, state)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     for array, other in zip(after, expected_after, strict=True):
         np.testing.assert_allclose(array, other, atol=1e-5)
 
 
 def test_frames_of_another_chunk_are_refused(kind: tuple[type[Any], bytes]) -> None:
-    runtime = kind[0](kind[1], STATE)
+    runtime = kind[0](kind[1], FORM)
     with pytest.raises(BadInput, match=r"takes frames \(4, 2, 16, 33\), these are \(5, 2, 16, 33\)"):
         runtime.run(random_frames(1, CHUNK + 1), runtime.initial_state())
 
 
 def test_another_models_state_is_refused(kind: tuple[type[Any], bytes]) -> None:
     with pytest.raises(BadInput, match=r"model\.json lists.*qwrist export"):
-        kind[0](kind[1], OTHER_STATE)
+        kind[0](kind[1], OTHER_FORM)
 
 
 def listed(folder: Path, content: bytes) -> ModelManifest:
     path = folder / "model.tflite"
     path.write_bytes(content)
-    artifact = Artifact(file=path.name, runtime="litert", sha256=sha256_of(path), bytes=len(content))
-    return manifest(state=STATE, artifacts=(artifact,))
+    artifact = Artifact(
+        file=path.name, runtime="litert", sha256=sha256_of(path), bytes=len(content), form=FORM
+    )
+    return manifest(form=FORM, artifacts=(artifact,))
 
 
 def test_opening_gives_what_the_manifest_lists(tflite_file: bytes, tmp_path: Path) -> None:
-    runtime = open_runtime(tmp_path, listed(tmp_path, tflite_file), "litert")
+    runtime = open_preferred(tmp_path, listed(tmp_path, tflite_file), "litert")
     assert runtime.name == "LiteRT"
     assert [array.shape for array in runtime.initial_state()] == [(3,), (3,)]
 
 
 def test_opening_what_was_not_exported_says_how(tflite_file: bytes, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no model for executorch; run: qwrist export"):
-        open_runtime(tmp_path, listed(tmp_path, tflite_file), "executorch")
+        open_preferred(tmp_path, listed(tmp_path, tflite_file), "executorch")
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
@@ -113,7 +117,7 @@ def test_opening_damaged_files_is_refused(tflite_file: bytes, tmp_path: Path, da
         flipped = tflite_file[:500] + bytes([tflite_file[500] ^ 1]) + tflite_file[501:]
         path.write_bytes(flipped if damage == "flip" else tflite_file[:-1])
     with pytest.raises(BadInput, match="run: qwrist export"):
-        open_runtime(tmp_path, described, "litert")
+        open_preferred(tmp_path, described, "litert")
 
 
 def test_without_a_tflite_runtime_the_extra_is_named(
@@ -122,7 +126,7 @@ def test_without_a_tflite_runtime_the_extra_is_named(
     for name in ("ai_edge_litert.interpreter", "tflite_runtime", "tflite_runtime.interpreter"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtra, match=r"pip install 'qwrist\[litert\]'"):
-        LiteRtRuntime(tflite_file, STATE)
+        LiteRtRuntime(tflite_file, FORM)
 
 
 def test_tflite_runtime_is_taken_where_litert_is_absent(
@@ -135,7 +139,7 @@ def test_tflite_runtime_is_taken_where_litert_is_absent(
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     monkeypatch.setitem(sys.modules, "tflite_runtime", types.ModuleType("tflite_runtime"))
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", older)
-    runtime = LiteRtRuntime(tflite_file, STATE)
+    runtime = LiteRtRuntime(tflite_file, FORM)
     assert runtime.run(random_frames(1, CHUNK), runtime.initial_state())[0].shape == (CHUNK, 7)
 
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from edge.errors import BadInput
-from edge.manifest import ModelManifest, RuntimeKind, read_manifest, sha256_of
-from edge.runtimes import open_runtime
+from edge.manifest import Form, RuntimeKind, read_manifest, sha256_of
+from edge.runtimes import open_preferred
 from export import artifacts
 from export.artifacts import export_model
 from export.golden import Golden, golden_of, rehearsal
 from export.parity import ParityFailed, ParityReport, check_artifacts
+from export.shapes import Lowered
 from personalize import spec
 from personalize.evaluate import session_emissions
 from personalize.model import save_model
@@ -122,8 +123,8 @@ def test_a_wrong_artifact_is_refused_and_the_old_one_stays(
     before = contents(model_folder)
     right = artifacts.lower
 
-    def wrong(network: spec.NetworkSpec, manifest: ModelManifest, kind: RuntimeKind) -> bytes:
-        return right(exchange_keys(network), manifest, kind)
+    def wrong(network: spec.NetworkSpec, form: Form, kind: RuntimeKind) -> Lowered:
+        return right(exchange_keys(network), form, kind)
 
     monkeypatch.setattr(artifacts, "lower", wrong)
     with pytest.raises(ParityFailed, match=r"model\.tflite was not written.*delta log p.*text differs"):
@@ -164,19 +165,13 @@ def test_a_damaged_artifact_never_reaches_a_runtime(streaming_folder: Path, tmp_
     content[len(content) // 2] ^= 1
     (folder / "model.tflite").write_bytes(content)
     with pytest.raises(BadInput, match="not the file that was exported"):
-        open_runtime(folder, read_manifest(folder), "litert")
+        open_preferred(folder, read_manifest(folder), "litert")
 
 
 @pytest.mark.parametrize("goldens", [[Golden("empty", np.zeros((0, 2, 16, 33), np.float32), None)]])
 def test_an_empty_recording_is_no_evidence(model_folder: Path, goldens: Sequence[Golden]) -> None:
     with pytest.raises(ParityFailed, match="nothing is proved"):
         export_model(model_folder, goldens, LITERT)
-
-
-def test_networks_without_a_lowering_are_refused_by_name(tmp_path: Path) -> None:
-    save_model(tmp_path, *talkative("tds_spatial", 150))
-    with pytest.raises(BadInput, match="tds_spatial cannot be exported"):
-        export_model(tmp_path)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:

@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from edge.errors import BadInput
-from edge.runtimes import open_runtime
+from edge.runtimes import open_preferred
 from edge.runtimes.quiet import quiet_loading
 from edge.samples import Float32
 from export.executorch import lower
 from export.executorch.modules import Chunk
 from export.parity import ParityReport
 from personalize.model import load_model
-from personalize.networks import SpatialLstm
 from personalize.reference import TorchRuntime
-from tests.export.toys import random_frames, small_network, state_of, talkative
+from tests.export.toys import form, random_frames, small_network, talkative
 
 CLOSE = 1e-4
 
@@ -30,14 +29,14 @@ CLOSE = 1e-4
 def test_the_modules_equal_the_network(name: str, frames: int) -> None:
     network, manifest = talkative(name, frames)
     values = random_frames(1, frames)
-    reference = TorchRuntime(network, frames)
+    reference = TorchRuntime(network, manifest.form)
     expected, _ = reference.run(values, reference.initial_state())
     chunk = Chunk(network.spec())
     with torch.no_grad():
         log_probs, *_ = chunk(torch.from_numpy(values), *map(torch.zeros, chunk.state_shapes()))
     np.testing.assert_allclose(log_probs.numpy(), expected, atol=CLOSE)
-    if manifest.state:
-        assert chunk.state_shapes() == tuple(tensor.shape for tensor in manifest.state)
+    if manifest.form.state:
+        assert chunk.state_shapes() == tuple(tensor.shape for tensor in manifest.form.state)
 
 
 @settings(max_examples=15, deadline=None)
@@ -46,7 +45,7 @@ def test_chunk_sizes_change_nothing(seed: int, cuts: list[int]) -> None:
     network = small_network(seed, stride=2, offsets=(-1, 0, 1))
     chunk = Chunk(network)
     frames = torch.from_numpy(random_frames(seed, 24))
-    zeros = [torch.zeros(tensor.shape) for tensor in state_of(network)]
+    zeros = [torch.zeros(tensor.shape) for tensor in form(network, 2).state]
     with torch.no_grad():
         whole = chunk(frames, *zeros)
         held: list[Tensor] = zeros
@@ -75,10 +74,10 @@ def run_stock(path: Path, chunks: list[Float32], state_shapes: list[tuple[int, .
 
 def test_stock_runtime_streams_what_the_network_says_at_once(streaming_folder: Path) -> None:
     network, manifest = load_model(streaming_folder)
-    frames = random_frames(8, 25 * manifest.chunk_frames)
-    shapes = [tensor.shape for tensor in manifest.state]
+    frames = random_frames(8, 25 * manifest.form.chunk_frames)
+    shapes = [tensor.shape for tensor in manifest.form.state]
     parts = run_stock(streaming_folder / "model.pte", np.split(frames, 25), shapes)
-    reference = TorchRuntime(network, len(frames))
+    reference = TorchRuntime(network, manifest.form)
     expected, _ = reference.run(frames, reference.initial_state())
     assert len(set(expected.argmax(-1).tolist())) > 3
     np.testing.assert_allclose(np.concatenate(parts), expected, atol=CLOSE)
@@ -86,12 +85,12 @@ def test_stock_runtime_streams_what_the_network_says_at_once(streaming_folder: P
 
 def test_state_can_be_saved_and_restored(streaming_folder: Path) -> None:
     _, manifest = load_model(streaming_folder)
-    runtime = open_runtime(streaming_folder, manifest, "executorch")
-    first, second = np.split(random_frames(4, 2 * manifest.chunk_frames), 2)
+    runtime = open_preferred(streaming_folder, manifest, "executorch")
+    first, second = np.split(random_frames(4, 2 * manifest.form.chunk_frames), 2)
     _, saved = runtime.run(first, runtime.initial_state())
     kept = [array.copy() for array in saved]
     expected, _ = runtime.run(second, saved)
-    runtime.run(random_frames(5, manifest.chunk_frames), runtime.initial_state())
+    runtime.run(random_frames(5, manifest.form.chunk_frames), runtime.initial_state())
     for array, copy in zip(saved, kept, strict=True):
         np.testing.assert_array_equal(array, copy)
     np.testing.assert_array_equal(runtime.run(second, saved)[0], expected)
@@ -113,7 +112,7 @@ def test_weights_are_stored_once_and_multiplied_by_xnnpack(streaming_folder: Pat
 def test_what_does_not_fit_is_refused() -> None:
     network = small_network(0)
     with pytest.raises(BadInput, match="chunks of 5 frames"):
-        lower(network, 5, state_of(network))
+        lower(network, form(network, 5))
 
 
 @pytest.mark.slow
@@ -121,20 +120,3 @@ def test_a_whole_window_agrees(whole_window_program: Path) -> None:
     report = ParityReport.model_validate_json((whole_window_program / "parity.json").read_text())
     assert report.failures() == ()
     assert [parity.runtime for parity in report.runtimes] == ["executorch"]
-
-
-@pytest.mark.slow
-def test_the_forward_direction_can_be_carried_from_window_to_window(whole_window_program: Path) -> None:
-    network, manifest = load_model(whole_window_program)
-    assert isinstance(network, SpatialLstm)
-    hidden, layers = network.lstm.hidden_size, network.lstm.num_layers
-    windows = np.split(random_frames(6, 3 * manifest.chunk_frames), 3)
-    parts = run_stock(whole_window_program / "model.pte", windows, [(hidden,)] * (2 * layers))
-    h = c = torch.zeros(2 * layers, 1, hidden)
-    for window, found in zip(windows, parts, strict=True):
-        with torch.no_grad():
-            x = network.front(network.norm(torch.from_numpy(window)[None]))
-            y, (h, c) = network.lstm(x, (h, c))
-            h[1::2] = c[1::2] = 0  # each window's backward direction starts at its own end
-            expected = torch.log_softmax(network.head(network.widen(network.mlp(y))), -1)[0].numpy()
-        np.testing.assert_allclose(found, expected, atol=CLOSE)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge.charset import CHARSET
 from edge.ctc import greedy
-from edge.runtimes import State
+from edge.runtimes import ModelInput, State
 from edge.samples import Float32
 from export.golden import Golden, rehearsal
 from export.parity import (
@@ -147,20 +147,21 @@ class Forgetful:
 
     def __init__(self, reference: TorchRuntime) -> None:
         self._reference = reference
+        self.form = reference.form
 
     def initial_state(self) -> State:
         return self._reference.initial_state()
 
-    def run(self, frames: Float32, state: State) -> tuple[Float32, State]:
-        return self._reference.run(frames, self.initial_state())[0], state
+    def run(self, x: ModelInput, state: State) -> tuple[Float32, State]:
+        return self._reference.run(x, self.initial_state())[0], state
 
 
 def test_chunks_must_equal_the_whole() -> None:
     network, manifest = talkative("streaming", 8)
     golden = Golden("noise", random_frames(2, 203), None)  # 203: neither whole chunks nor whole strides
     expected = expectations(network, manifest, [golden])
-    (good,) = judge(TorchRuntime(network, 8), manifest, expected)
-    (bad,) = judge(Forgetful(TorchRuntime(network, 8)), manifest, expected)
+    (good,) = judge(TorchRuntime(network, manifest.form), manifest, expected)
+    (bad,) = judge(Forgetful(TorchRuntime(network, manifest.form)), manifest, expected)
     assert good.failures() == ()
     assert good.emissions == 101
     assert good.max_delta_whole is not None

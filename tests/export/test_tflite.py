@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import BadInput
-from edge.manifest import TensorSpec
+from edge.manifest import Form, TensorSpec
 from edge.runtimes.litert import LiteRtRuntime
 from edge.samples import Float32
 from export.executorch.modules import Chunk
@@ -25,11 +25,11 @@ from personalize import spec
 from personalize.model import load_model
 from personalize.networks import build
 from tests.export.toys import (
+    form,
     random_band,
     random_cell,
     random_frames,
     small_network,
-    state_of,
 )
 
 CLOSE = (
@@ -38,7 +38,9 @@ CLOSE = (
 
 
 def run_once(content: bytes, frames: Float32) -> Float32:
-    return LiteRtRuntime(content, ()).run(frames, ())[0]
+    whole = Form(chunk_frames=len(frames), whole_window=True)
+    log_probs, _ = LiteRtRuntime(content, whole).run(frames, ())
+    return log_probs
 
 
 @settings(max_examples=25, deadline=None)
@@ -53,12 +55,12 @@ def test_a_stream_of_chunks_equals_torch(
     seed: int, stride: int, strides: int, offsets: tuple[int, ...], kernel: int
 ) -> None:
     network = small_network(seed, stride=stride, offsets=offsets, kernel=kernel)
-    state, size = state_of(network), stride * strides
-    runtime = LiteRtRuntime(lower(network, size, state), state)
+    cut = form(network, stride * strides)
+    runtime = LiteRtRuntime(lower(network, cut).content, cut)
     chunk = Chunk(network)
     held = runtime.initial_state()
-    expected_state = [torch.zeros(tensor.shape) for tensor in state]
-    for part in np.split(random_frames(seed, 3 * size), 3):
+    expected_state = [torch.zeros(tensor.shape) for tensor in cut.state]
+    for part in np.split(random_frames(seed, 3 * cut.chunk_frames), 3):
         log_probs, held = runtime.run(part, held)
         with torch.no_grad():
             expected, *expected_state = chunk(torch.from_numpy(part), *expected_state)
@@ -86,7 +88,9 @@ def test_the_fused_lstm_equals_torchs_own(seed: int, time: int, hidden: int) -> 
     with torch.no_grad():
         features = Chunk(spec.NetworkSpec("front", (band,), 1))(torch.from_numpy(frames))[0]
         expected = lstm(features)[0].numpy()
-    np.testing.assert_allclose(run_once(lower(network, time, ()), frames), expected, atol=CLOSE)
+    np.testing.assert_allclose(
+        run_once(lower(network, form(network, time)).content, frames), expected, atol=CLOSE
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -104,9 +108,10 @@ def test_roll_is_numpys(offset: int, size: int) -> None:
 def test_a_window_does_not_remember_the_one_before() -> None:
     rng = np.random.default_rng(3)
     layer = spec.BiLstm(random_cell(rng, 6, 4), random_cell(rng, 6, 4))
-    content = lower(spec.NetworkSpec("bi", (random_band(rng, 3, (0,)), layer), 1), 5, ())
+    network = spec.NetworkSpec("bi", (random_band(rng, 3, (0,)), layer), 1)
+    content, cut = lower(network, form(network, 5))
     frames = random_frames(3, 5)
-    runtime = LiteRtRuntime(content, ())
+    runtime = LiteRtRuntime(content, cut)
     first, second = (runtime.run(frames, ())[0] for _ in range(2))
     np.testing.assert_array_equal(first, second)
     # The control: without the reset the variables carry over.
@@ -120,7 +125,7 @@ def test_a_window_does_not_remember_the_one_before() -> None:
 def test_steps_share_their_weights() -> None:
     network = build("streaming").spec()
     weights = sum(array.nbytes for array in arrays(network))
-    two, forty = (len(lower(network, frames, state_of(network))) for frames in (4, 80))
+    two, forty = (len(lower(network, form(network, frames)).content) for frames in (4, 80))
     assert two < 1.02 * weights
     assert forty - two < 38 * 4096  # operators and tensors of 38 more steps; one step's weights are 147,456
 
@@ -142,7 +147,7 @@ def test_equal_constants_are_one() -> None:
 
 def test_every_constant_is_aligned() -> None:
     network = small_network(1)
-    content = lower(network, 4, state_of(network))
+    content = lower(network, form(network, 4)).content
     model = schema.Model.GetRootAs(content, 0)
     offsets = [data_offset(model.Buffers(i)) for i in range(model.BuffersLength())]
     filled = [offset for offset in offsets if offset is not None]
@@ -157,24 +162,24 @@ def data_offset(buffer: Any) -> int | None:
 
 def test_lowering_is_deterministic() -> None:
     network = small_network(5)
-    assert lower(network, 6, state_of(network)) == lower(network, 6, state_of(network))
+    assert lower(network, form(network, 6)).content == lower(network, form(network, 6)).content
 
 
 @pytest.mark.parametrize(
     ("chunk_frames", "state", "message"),
     [
         (3, None, "chunks of 3 frames"),
-        (0, None, "chunks of 0 frames"),
-        (4, (), "state of shapes"),
-        (4, (TensorSpec(name="h", shape=(4,)),), "state of shapes"),
+        (4, (), "lists a state of"),
+        (4, (TensorSpec(name="h_1", shape=(4,)),), "lists a state of"),
     ],
 )
 def test_what_does_not_fit_is_refused(
     chunk_frames: int, state: tuple[TensorSpec, ...] | None, message: str
 ) -> None:
     network = small_network(0)
+    cut = form(network, chunk_frames)
     with pytest.raises(BadInput, match=message):
-        lower(network, chunk_frames, state_of(network) if state is None else state)
+        lower(network, cut if state is None else cut.model_copy(update={"state": state}))
 
 
 def test_stock_interpreter_runs_the_file(streaming_folder: Path) -> None:
@@ -182,8 +187,8 @@ def test_stock_interpreter_runs_the_file(streaming_folder: Path) -> None:
     interpreter = Interpreter(model_path=str(streaming_folder / "model.tflite"), num_threads=1)
     interpreter.allocate_tensors()
     run = interpreter.get_signature_runner("serving_default")
-    frames = random_frames(8, 12 * manifest.chunk_frames)
-    held = {tensor.name: np.zeros(tensor.shape, np.float32) for tensor in manifest.state}
+    frames = random_frames(8, 12 * manifest.form.chunk_frames)
+    held = {tensor.name: np.zeros(tensor.shape, np.float32) for tensor in manifest.form.state}
     parts = []
     for chunk in np.split(frames, 12):
         outputs = run(frames=chunk, **held)
@@ -196,9 +201,9 @@ def test_compiled_model_runs_the_file(streaming_folder: Path) -> None:
     network, manifest = load_model(streaming_folder)
     model = CompiledModel.from_file(str(streaming_folder / "model.tflite"))
     inputs, outputs = model.create_input_buffers(0), model.create_output_buffers(0)
-    frames = random_frames(8, 3 * manifest.chunk_frames)
-    emissions = manifest.chunk_frames // manifest.stride
-    held = [np.zeros(tensor.shape, np.float32) for tensor in manifest.state]
+    frames = random_frames(8, 3 * manifest.form.chunk_frames)
+    emissions = manifest.form.chunk_frames // manifest.stride
+    held = [np.zeros(tensor.shape, np.float32) for tensor in manifest.form.state]
     parts = []
     for chunk in np.split(frames, 3):
         for buffer, array in zip(inputs, [chunk, *held], strict=True):
@@ -223,7 +228,7 @@ def test_a_whole_window_is_one_fused_operator_a_layer(whole_window_folder: Path)
     operators = [graph.Operators(i).OpcodeIndex() for i in range(graph.OperatorsLength())]
     assert operators.count(fused) == 4
     assert len(content) < 1.01 * sum(array.nbytes for array in arrays(network.spec()))
-    assert manifest.state == ()
+    assert manifest.form.state == ()
 
 
 def whole(network: Any, frames: Float32) -> Float32:

@@ -7,13 +7,13 @@ import torch
 
 from edge.charset import CHARSET
 from edge.features import BINS
-from edge.manifest import ModelManifest, TensorSpec
+from edge.manifest import Form, ModelManifest
 from edge.normalize import Prior
 from edge.samples import ELECTRODES, SIDES, WRISTS, Float32
 from export.golden import rehearsal
-from export.shapes import state_shapes
 from personalize import spec
 from personalize.evaluate import emissions
+from personalize.forms import form_of
 from personalize.geometry import Geometry
 from personalize.model import describe
 from personalize.networks import Network, build
@@ -79,8 +79,9 @@ def small_network(
     return spec.NetworkSpec("small", layers, stride)
 
 
-def state_of(network: spec.NetworkSpec) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(name=f"s{i}", shape=shape) for i, shape in enumerate(state_shapes(network)))
+def form(network: spec.NetworkSpec, chunk_frames: int) -> Form:
+    whole = any(isinstance(layer, spec.BiLstm) and layer.lookahead is None for layer in network.layers)
+    return form_of(network, chunk_frames=chunk_frames, whole_window=whole)
 
 
 def random_frames(seed: int, frames: int) -> Float32:
@@ -94,14 +95,15 @@ def talkative(name: str, chunk_frames: int, seed: int = 0) -> tuple[Network, Mod
     rest = Prior(np.full(FRAME, -1.0, np.float32), np.ones(FRAME, np.float32))
     prior = rest if network.frame_input == "normalized" else None
     manifest = describe(network, user="ada", simulated=True, sides=SIDES, prior=prior)
-    manifest = manifest.model_copy(update={"chunk_frames": chunk_frames})
+    cut = manifest.form.model_copy(update={"chunk_frames": chunk_frames})
+    manifest = manifest.model_copy(update={"form": cut})
     head = network.head
     assert isinstance(head, torch.nn.Linear)
     with torch.no_grad():
         head.weight.mul_(LOUD_HEAD)
         head.bias.zero_()
         frames = rehearsal(manifest, duration_s=4.0).frames
-        log_probs = emissions(TorchRuntime(network), frames, Geometry.of_manifest(manifest), chunk_frames)
+        log_probs = emissions(TorchRuntime(network, cut), frames, Geometry.of_manifest(manifest))
         margin = log_probs[:, : CHARSET.blank].max(-1) - log_probs[:, CHARSET.blank]
         head.bias[CHARSET.blank] = float(np.quantile(margin, BLANK_SHARE))
     return network, manifest

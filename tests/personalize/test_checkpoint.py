@@ -72,18 +72,18 @@ def test_a_model_is_described_as_it_is(name, tmp_path):
     assert read == manifest
     assert found.name == read.network == name
     assert read.sides == ("left", "right")
-    assert read.chunk_frames % read.stride == 0
-    assert read.whole_window == (name == "spatial_lstm")
+    assert read.form.chunk_frames % read.stride == 0
+    assert read.form.whole_window == (name == "spatial_lstm")
 
 
 def test_the_live_network_is_deployed_in_chunks_of_32_ms_with_its_state():
     manifest = described(initial_network("streaming", 1))
-    assert manifest.chunk_frames == 4
-    assert [(t.name, t.shape) for t in manifest.state] == [
+    assert manifest.form.chunk_frames == 4
+    assert [(t.name, t.shape) for t in manifest.form.state] == [
         ("past_1", (8, 192)),
         ("past_2", (8, 192)),
-        ("h", (96,)),
-        ("c", (96,)),
+        ("h_1", (96,)),
+        ("c_1", (96,)),
     ]
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edge.charset import CHARSET
 from edge.ctc import greedy
+from edge.manifest import Form
 from edge.normalize import prior_from
 from edge.pipeline import Pipeline
 from edge.samples import KeyPress, Prompt, SampleChunk
@@ -18,7 +19,7 @@ from personalize.features import deployed_input, log_power, network_input
 from personalize.geometry import Geometry
 from personalize.labels import labels_of
 from personalize.networks import NETWORKS
-from personalize.reference import TorchRuntime
+from personalize.reference import TorchRuntime, deployed_form, in_long_chunks
 from personalize.train import initial_network
 from tests.personalize.toys import START_S, toy_session
 
@@ -44,38 +45,58 @@ def test_chunks_of_any_size_say_what_the_whole_says(chunk):
     network = initial_network("streaming", 3).eval()
     session = toy_session(2, 3)
     frames = network_input(log_power(session), prior_from([log_power(session)]))
-    geometry = Geometry.of(network)
+    form = deployed_form(network).model_copy(update={"chunk_frames": chunk})
     with torch.inference_mode():
         whole = network(torch.from_numpy(frames[: len(frames) // 2 * 2])[None], network.initial_state(1))[0][
             0
         ]
-    found = emissions(TorchRuntime(network, chunk), frames, geometry, chunk)
+    found = emissions(TorchRuntime(network, form), frames, Geometry.for_decoding(network, form))
     np.testing.assert_allclose(found, whole.numpy(), atol=1e-5, rtol=0)
 
 
-def test_overlapping_chunks_of_a_network_with_context_say_what_the_whole_says():
-    network = initial_network("tds", 0).eval()
+@pytest.mark.parametrize("name", ["tds", "tds_spatial"])
+def test_a_carried_past_says_what_a_window_with_its_context_says(name):
+    network = initial_network(name, 0).eval()
     frames = np.random.default_rng(0).standard_normal((220, 2, 16, 33)).astype(np.float32)
     with torch.inference_mode():
         whole = network(torch.from_numpy(frames)[None], ())[0][0].numpy()
-    found = emissions(TorchRuntime(network, 150), frames, Geometry.of(network), 150)
-    np.testing.assert_allclose(found, whole, atol=1e-4)
+    runtime = TorchRuntime(network, deployed_form(network).model_copy(update={"chunk_frames": 30}))
+    geometry = Geometry.for_decoding(runtime.network, runtime.form)
+    found = emissions(runtime, frames, geometry)
+    assert len(found) == 220
+    np.testing.assert_allclose(found[network.left_context :], whole, atol=1e-4)
+    assert set(found[: network.left_context].argmax(-1)) == {CHARSET.blank}, "it has not settled"
+
+
+@settings(max_examples=8, deadline=None)
+@given(chunk=st.integers(1, 30), lookahead=st.integers(0, 20))
+def test_latency_control_reads_the_lookahead_and_carries_the_forward_direction(chunk, lookahead):
+    network = initial_network("spatial_lstm", 0).eval()
+    frames = np.random.default_rng(0).standard_normal((60, 2, 16, 33)).astype(np.float32)
+    runtime = TorchRuntime(network, Form(chunk_frames=chunk, lookahead_frames=lookahead))
+    found = emissions(runtime, frames, Geometry.for_decoding(network, runtime.form))
+    assert len(found) == 60 - lookahead
+    # Within one chunk from the start of a stream, it is the bidirectional network over what was read.
+    with torch.inference_mode():
+        window = network(torch.from_numpy(frames[: chunk + lookahead])[None], ())[0][0].numpy()
+    np.testing.assert_allclose(found[:chunk], window[: min(chunk, len(found))], atol=1e-4)
 
 
 @pytest.mark.parametrize("name", list(NETWORKS))
 def test_too_few_frames_say_nothing(name):
     network = initial_network(name, 0)
     runtime = TorchRuntime(network)
-    nothing = emissions(
-        runtime, np.zeros((1, 2, 16, 33), np.float32), Geometry.of(network), runtime.chunk_frames
+    geometry = Geometry.for_decoding(network, runtime.form)
+    assert emissions(runtime, np.zeros((1, 2, 16, 33), np.float32), geometry).shape == (
+        1 // network.stride,
+        CHARSET.num_classes,
     )
-    assert nothing.shape == (1 if name == "spatial_lstm" else 0, CHARSET.num_classes)
 
 
 def test_the_live_pipeline_says_what_evaluation_says(network):
     session = toy_session(2, 4, filtered=False)
     manifest = described(network, session)
-    runtime = TorchRuntime(network, manifest.chunk_frames)
+    runtime = TorchRuntime(network, manifest.form)
     offline = session_emissions(runtime, manifest, session)
     heard = []
     pipeline = Pipeline(manifest, runtime, filtered=False)
@@ -91,7 +112,7 @@ def test_the_live_pipeline_says_what_evaluation_says(network):
 
 
 def test_the_reference_is_a_pure_function_of_frames_and_state(network):
-    runtime = TorchRuntime(network, 4)
+    runtime = TorchRuntime(network)
     frames = np.random.default_rng(0).standard_normal((4, 2, 16, 33)).astype(np.float32)
     state = runtime.initial_state()
     one, after = runtime.run(frames, state)
@@ -128,8 +149,8 @@ def test_keys_are_scored_in_order_and_prompts_phrase_by_phrase():
 
 def test_evaluation_adds_recordings_up(network):
     sessions = [toy_session(i, 4) for i in range(2)]
-    manifest = described(network, sessions[0]).model_copy(update={"chunk_frames": 100})
-    runtime = TorchRuntime(network)
+    manifest = described(network, sessions[0])
+    runtime = TorchRuntime(network, in_long_chunks(manifest.form))
     both = evaluate(runtime, manifest, sessions)
     alone = [evaluate(runtime, manifest, [s]) for s in sessions]
     assert both == tuple(a + b for a, b in zip(*alone, strict=True))
@@ -137,11 +158,11 @@ def test_evaluation_adds_recordings_up(network):
 
 def test_whole_windows_leave_their_edges_to_their_neighbours():
     network = initial_network("spatial_lstm", 0).eval()
-    runtime = TorchRuntime(network, 300)
-    geometry = Geometry.for_decoding(network)
+    runtime = TorchRuntime(network, deployed_form(network).model_copy(update={"chunk_frames": 300}))
+    geometry = Geometry.for_decoding(network, runtime.form)
     hop = 300 - geometry.warmup - geometry.after
     frames = np.random.default_rng(0).standard_normal((2 * hop + 300, 2, 16, 33)).astype(np.float32)
-    found = emissions(runtime, frames, geometry, 300)
+    found = emissions(runtime, frames, geometry)
     windows = [runtime.run(frames[start : start + 300], ())[0] for start in (0, hop, 2 * hop)]
     assert len(found) == len(frames)
     seams = [0, hop + geometry.warmup, 2 * hop + geometry.warmup, 2 * hop + 300]

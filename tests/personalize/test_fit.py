@@ -50,7 +50,8 @@ def test_recordings_become_a_model_in_use_with_its_report(user):
     assert report.test_before is None
     assert read_report(folder) == report
     network, manifest = load_model(folder)
-    again = evaluate(TorchRuntime(network), manifest.model_copy(update={"chunk_frames": 100}), [test])
+    cut = manifest.form.model_copy(update={"chunk_frames": 100})
+    again = evaluate(TorchRuntime(network, cut), manifest, [test])
     assert again.percent == pytest.approx(report.test.percent, abs=1e-3)
     assert report.test.length == len(test.labels)
     assert report.validation.percent < 60

@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from edge.charset import CHARSET
 from edge.errors import BadInput
-from personalize import spec_numpy
+from personalize import spec, spec_numpy
 from personalize.checkpoint import parameter_count
-from personalize.networks import NETWORKS, build
+from personalize.networks import NETWORKS, build, streamed
 from personalize.networks.blocks import BandMlp, CircularSpatialConv
 
 NAMES = list(NETWORKS)
@@ -143,6 +143,23 @@ def test_the_spec_is_the_network(name, networks):
     np.testing.assert_allclose(found, out[0].numpy(), atol=2e-5)
 
 
-def test_a_network_that_cannot_be_lowered_says_so(networks):
-    with pytest.raises(BadInput, match="cannot be exported"):
-        networks["tds"].spec()
+@pytest.mark.parametrize(
+    ("name", "lookahead"), [("streaming", 0), ("tds", 0), ("tds_spatial", 0), ("spatial_lstm", 3)]
+)
+def test_a_streamed_networks_spec_carries_its_state(networks, name, lookahead):
+    network = streamed(networks[name], lookahead)
+    described = network.spec()
+    assert [t.name for t in spec.state_of(described)] == list(network.state_names)
+    state = tuple(0.1 * torch.randn_like(tensor) for tensor in network.initial_state(1))
+    x = frames(10 + lookahead, seed=5)
+    with torch.no_grad():
+        expected, after = network(x, state)
+    found, found_after = spec_numpy.step(described, x[0].numpy(), [tensor[0].numpy() for tensor in state])
+    np.testing.assert_allclose(found, expected[0].numpy(), atol=2e-5)
+    for array, tensor in zip(found_after, after, strict=True):
+        np.testing.assert_allclose(array, tensor[0].numpy(), atol=2e-5)
+
+
+def test_a_network_without_lookahead_is_given_none(networks):
+    with pytest.raises(BadInput, match="looks at no future frame"):
+        streamed(networks["streaming"], 2)
