@@ -41,7 +41,7 @@ def greedy(log_probs: Float32) -> list[int]:
 
 
 def settled(log_probs: Float32, count: int) -> Float32:
-    """`log_probs` (T, K) with the first `count` rows a certain blank: a network that settles says nothing yet."""
+    """`log_probs` (T, K) with the first `count` rows a certain blank: what settles says nothing yet."""
     if count <= 0:
         return log_probs
     found = log_probs.copy()

@@ -100,7 +100,8 @@ class Pipeline:
             )
         if self.runtime.form.takes != "frames":
             raise BadInput(
-                "this artifact takes raw samples, for a phone without a front end; type with one that takes frames"
+                "this artifact takes raw samples, for a phone without a front end; "
+                "type with one that takes frames"
             )
         scheme = self.manifest.normalization
         norm = RunningNorm() if scheme is None else RunningNorm(scheme.prior_frames, scheme.horizon_frames)

@@ -20,7 +20,7 @@ class Lowered(NamedTuple):
 
 
 def check_form(network: NetworkSpec, form: Form) -> None:
-    """Raise BadInput unless chunk and lookahead are whole strides and the state is what the network carries."""
+    """Raise BadInput unless chunk and lookahead are whole strides and the state is the network's."""
     stride = network.stride
     if form.chunk_frames % stride or form.lookahead_frames % stride:
         raise BadInput(

@@ -39,7 +39,7 @@ class Runtime(Protocol):
         ...
 
     def run(self, x: ModelInput, state: State) -> tuple[Float32, State]:
-        """The frames of a chunk and its lookahead -> (chunk / stride, K) log-probabilities, state after the chunk."""
+        """A chunk with its lookahead -> (chunk / stride, K) log-probabilities, the state after the chunk."""
         ...
 
 
