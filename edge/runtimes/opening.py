@@ -10,6 +10,7 @@ from edge.manifest import Artifact, Form, ModelManifest, RuntimeKind, verified_p
 from edge.runtimes.executorch import ExecuTorchRuntime
 from edge.runtimes.litert import LiteRtRuntime
 from edge.runtimes.protocol import Runtime
+from edge.runtimes.tflm import TflmRuntime
 
 
 def open_preferred(folder: Path, manifest: ModelManifest, kind: RuntimeKind, threads: int = 1) -> Runtime:
@@ -39,6 +40,6 @@ def load_runtime(content: bytes, form: Form, kind: RuntimeKind, threads: int = 1
         case "litert":
             return LiteRtRuntime(content, form, threads)
         case "tflm":
-            raise BadInput("this version runs no TensorFlow Lite for Microcontrollers yet")
+            return TflmRuntime(content, form, threads)
         case _:
             assert_never(kind)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 FRAMES: Final = "frames"
+SAMPLES: Final = "samples"
+VALID: Final = "valid"  # of the frames that samples make
 LOG_PROBS: Final = "log_probs"
 
 

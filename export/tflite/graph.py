@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,18 +23,55 @@ SIGNATURE: Final = "serving_default"  # what every TFLite tool looks for first
 ALIGNMENT: Final = 16  # bytes; the schema forces it on buffers, the Python builder forgets it
 _LAST_DEPRECATED_CODE: Final = 127  # operator codes were one signed byte once
 
-_TYPES: Final[dict[npt.DTypeLike, int]] = {
-    np.dtype(np.float32): schema.TensorType.FLOAT32,
-    np.dtype(np.int32): schema.TensorType.INT32,
-}
+Dtype = Literal["float32", "int8", "int16", "int32", "int64"]
+Constant = npt.NDArray[np.float32 | np.int8 | np.int32 | np.int64]
+
+
+class Quantization(NamedTuple):
+    """What an integer tensor's numbers mean: real = scale * (number - zero_point).
+
+    One scale for the tensor, or one for each slice along its first axis (output channels of a weight).
+    """
+
+    scales: tuple[float, ...]
+    zero_point: int = 0
+
+    @property
+    def scale(self) -> float:
+        """The scale of a tensor that has one."""
+        (scale,) = self.scales
+        return scale
+
+
+class Kind(NamedTuple):
+    """What a tensor holds."""
+
+    shape: tuple[int, ...]
+    dtype: Dtype = "float32"
+    quantization: Quantization | None = None
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor of the graph: where it stands in the file, and its static shape."""
+    """A tensor of the graph: where it stands in the file, and what it holds."""
 
     index: int
-    shape: tuple[int, ...]
+    kind: Kind
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Static."""
+        return self.kind.shape
+
+    @property
+    def dtype(self) -> Dtype:
+        """Of its numbers."""
+        return self.kind.dtype
+
+    @property
+    def quantization(self) -> Quantization | None:
+        """None for float32 and for plain integers."""
+        return self.kind.quantization
 
 
 class _AlignedBuilder(_Builder):  # type: ignore[misc]  # an untyped base
@@ -45,7 +82,7 @@ class _AlignedBuilder(_Builder):  # type: ignore[misc]  # an untyped base
 
 
 class Graph:
-    """One subgraph of float32 tensors with static shapes."""
+    """One subgraph of tensors with static shapes."""
 
     def __init__(self, description: str) -> None:
         self._description = description
@@ -54,12 +91,12 @@ class Graph:
         self._inputs: list[tuple[str, int]] = []
         self._outputs: list[tuple[str, int]] = []
         self._buffers: list[Any] = [schema.BufferT()]  # buffer 0 means: no data
-        self._constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = {}
+        self._constants: dict[tuple[Kind, bytes], Tensor] = {}
         self._codes: dict[tuple[int, int], int] = {}
 
-    def input(self, name: str, shape: Sequence[int]) -> Tensor:
-        """A float32 input of the signature."""
-        tensor = self._tensor(name, shape)
+    def input(self, name: str, kind: Kind) -> Tensor:
+        """An input of the signature."""
+        tensor = self._tensor(name, kind)
         self._inputs.append((name, tensor.index))
         return tensor
 
@@ -70,37 +107,37 @@ class Graph:
 
     def variable(self, name: str, shape: Sequence[int]) -> Tensor:
         """A float32 tensor that keeps its value between invocations until the variables are reset."""
-        tensor = self._tensor(name, shape)
+        tensor = self._tensor(name, Kind(tuple(shape)))
         self._tensors[tensor.index].isVariable = True
         return tensor
 
-    def constant(self, array: npt.NDArray[np.float32 | np.int32]) -> Tensor:
-        """A tensor with fixed content; equal content gives the same tensor."""
+    def constant(self, array: Constant, quantization: Quantization | None = None) -> Tensor:
+        """A tensor with fixed content; equal content of equal meaning gives the same tensor."""
         content = np.ascontiguousarray(array).tobytes()
-        key = (array.dtype.str, array.shape, content)
-        if key not in self._constants:
+        kind = Kind(array.shape, _dtype(array), quantization)
+        if (kind, content) not in self._constants:
             buffer = schema.BufferT()
             buffer.data = np.frombuffer(content, np.uint8)
             self._buffers.append(buffer)
             name = f"constant_{len(self._constants)}"
-            self._constants[key] = self._tensor(name, array.shape, array.dtype, len(self._buffers) - 1)
-        return self._constants[key]
+            self._constants[kind, content] = self._tensor(name, kind, len(self._buffers) - 1)
+        return self._constants[kind, content]
 
     def operator(
         self,
         name: str,
         inputs: Sequence[Tensor | None],
-        shapes: Sequence[Sequence[int]],
+        kinds: Sequence[Kind],
         options: object = None,
         *,
         version: int = 1,
     ) -> tuple[Tensor, ...]:
-        """Append a builtin operator (by the schema's name) whose float32 outputs have `shapes`.
+        """Append a builtin operator (by the schema's name) whose outputs are of `kinds`.
 
         None stands for an optional input that is left out. `version` is the operator's own, so that an older
         runtime refuses what it cannot run.
         """
-        outputs = tuple(self._tensor(f"{name.lower()}_{len(self._tensors)}", shape) for shape in shapes)
+        outputs = tuple(self._tensor(f"{name.lower()}_{len(self._tensors)}", kind) for kind in kinds)
         operator = schema.OperatorT()
         operator.opcodeIndex = self._code(name, version)
         operator.inputs = [-1 if tensor is None else tensor.index for tensor in inputs]
@@ -119,17 +156,16 @@ class Graph:
         builder.Finish(self._model().Pack(builder), file_identifier=FILE_IDENTIFIER)
         return bytes(builder.Output())
 
-    def _tensor(
-        self, name: str, shape: Sequence[int], dtype: npt.DTypeLike = np.float32, buffer: int = 0
-    ) -> Tensor:
+    def _tensor(self, name: str, kind: Kind, buffer: int = 0) -> Tensor:
         tensor = schema.TensorT()
         tensor.name = name
-        tensor.shape = [int(size) for size in shape]
+        tensor.shape = [int(size) for size in kind.shape]
         tensor.hasRank = True
-        tensor.type = _TYPES[np.dtype(dtype)]
+        tensor.type = getattr(schema.TensorType, kind.dtype.upper())
         tensor.buffer = buffer
+        tensor.quantization = _quantization(kind.quantization)
         self._tensors.append(tensor)
-        return Tensor(len(self._tensors) - 1, tuple(tensor.shape))
+        return Tensor(len(self._tensors) - 1, kind._replace(shape=tuple(tensor.shape)))
 
     def _code(self, name: str, version: int) -> int:
         key = getattr(schema.BuiltinOperator, name), version
@@ -161,6 +197,24 @@ class Graph:
         signature.inputs = [_tensor_map(name, index) for name, index in self._inputs]
         signature.outputs = [_tensor_map(name, index) for name, index in self._outputs]
         return signature
+
+
+def _dtype(array: Constant) -> Dtype:
+    match array.dtype.name:
+        case "float32" | "int8" | "int32" | "int64" as name:
+            return name
+        case name:
+            raise TypeError(f"no constant of a graph is {name}")
+
+
+def _quantization(quantization: Quantization | None) -> Any:  # noqa: ANN401
+    if quantization is None:
+        return None
+    entry = schema.QuantizationParametersT()
+    entry.scale = list(quantization.scales)
+    entry.zeroPoint = [quantization.zero_point] * len(quantization.scales)
+    entry.quantizedDimension = 0
+    return entry
 
 
 def _operator_code(code: int, version: int) -> Any:  # noqa: ANN401

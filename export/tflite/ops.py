@@ -1,60 +1,145 @@
 """TFLite's operators as functions of tensors: each appends to the graph and returns its result.
 
-Only what the lowering uses. Letters: T time, D and H features.
+Only what the lowering uses. What moves numbers about keeps their type; arithmetic here is float32, unless a
+function takes the `kind` of its result. Letters: T time, D and H features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Final
 
 import numpy as np
 
-from edge.samples import Float32
-from export.tflite.graph import Graph, Tensor, schema
+from export.tflite.graph import Dtype, Graph, Kind, Quantization, Tensor, schema
 from personalize import spec
 
+# The version of an operator that first took integers of a type; float32 and what is not listed is version 1.
+# An older runtime refuses what it cannot run.
+_VERSIONS: Final[dict[tuple[str, Dtype], int]] = {
+    ("SLICE", "int8"): 2,
+    ("SLICE", "int16"): 4,
+    ("SPLIT", "int8"): 2,
+    ("SPLIT", "int16"): 4,
+    ("CONCATENATION", "int8"): 2,
+    ("CONCATENATION", "int16"): 3,
+    ("TRANSPOSE", "int8"): 2,
+    ("ADD", "int16"): 2,
+    ("MUL", "int16"): 4,
+    ("LOGISTIC", "int16"): 3,
+    ("TANH", "int16"): 3,
+    ("DEQUANTIZE", "int8"): 2,
+    ("DEQUANTIZE", "int16"): 3,
+}
+_UNIT16: Final = Quantization((2.0**-15,))  # what TFLite demands of an int16 LOGISTIC or TANH
 
-def _binary(graph: Graph, name: str, a: Tensor, b: Tensor, options: object) -> Tensor:
-    return graph.operator(name, [a, b], [np.broadcast_shapes(a.shape, b.shape)], options)[0]
+
+def _version(name: str, x: Tensor) -> int:
+    return _VERSIONS.get((name, x.dtype), 1)
 
 
-def _unary(graph: Graph, name: str, x: Tensor, options: object = None) -> Tensor:
-    return graph.operator(name, [x], [x.shape], options)[0]
+def _moved(x: Tensor, shape: Sequence[int]) -> Kind:
+    return x.kind._replace(shape=tuple(shape))
 
 
-def _integers(graph: Graph, values: Sequence[int]) -> Tensor:
+def _binary(graph: Graph, name: str, a: Tensor, b: Tensor, options: object, kind: Kind | None) -> Tensor:
+    kind = kind or Kind(np.broadcast_shapes(a.shape, b.shape))
+    return graph.operator(name, [a, b], [kind], options, version=_version(name, a))[0]
+
+
+def _unary(graph: Graph, name: str, x: Tensor, options: object = None, kind: Kind | None = None) -> Tensor:
+    return graph.operator(name, [x], [kind or Kind(x.shape)], options, version=_version(name, x))[0]
+
+
+def integers(graph: Graph, values: Sequence[int]) -> Tensor:
+    """A constant shape, axis or permutation."""
     return graph.constant(np.array(values, np.int32))
 
 
-def add(graph: Graph, a: Tensor, b: Tensor) -> Tensor:
+def number(graph: Graph, value: float) -> Tensor:
+    """A float32 constant that broadcasts."""
+    return graph.constant(np.array([value], np.float32))
+
+
+def add(graph: Graph, a: Tensor, b: Tensor, kind: Kind | None = None) -> Tensor:
     """The sum, broadcast."""
-    return _binary(graph, "ADD", a, b, schema.AddOptionsT())
+    options = schema.AddOptionsT()
+    options.potScaleInt16 = False  # int16 scales need not be powers of two
+    return _binary(graph, "ADD", a, b, options, kind)
 
 
 def subtract(graph: Graph, a: Tensor, b: Tensor) -> Tensor:
     """The difference a - b, broadcast."""
-    return _binary(graph, "SUB", a, b, schema.SubOptionsT())
+    return _binary(graph, "SUB", a, b, schema.SubOptionsT(), None)
 
 
-def multiply(graph: Graph, a: Tensor, b: Tensor) -> Tensor:
+def multiply(graph: Graph, a: Tensor, b: Tensor, kind: Kind | None = None) -> Tensor:
     """The product, element by element, broadcast."""
-    return _binary(graph, "MUL", a, b, schema.MulOptionsT())
+    return _binary(graph, "MUL", a, b, schema.MulOptionsT(), kind)
+
+
+def divide(graph: Graph, a: Tensor, b: Tensor) -> Tensor:
+    """The quotient a / b, broadcast."""
+    return _binary(graph, "DIV", a, b, schema.DivOptionsT(), None)
+
+
+def larger(graph: Graph, a: Tensor, b: Tensor) -> Tensor:
+    """The larger of each pair, broadcast."""
+    return _binary(graph, "MAXIMUM", a, b, schema.MaximumMinimumOptionsT(), None)
+
+
+def smaller(graph: Graph, a: Tensor, b: Tensor) -> Tensor:
+    """The smaller of each pair, broadcast."""
+    return _binary(graph, "MINIMUM", a, b, schema.MaximumMinimumOptionsT(), None)
+
+
+def log(graph: Graph, x: Tensor) -> Tensor:
+    """The natural logarithm."""
+    return _unary(graph, "LOG", x)
+
+
+def reciprocal_root(graph: Graph, x: Tensor) -> Tensor:
+    """1 / sqrt(x)."""
+    return _unary(graph, "RSQRT", x)
 
 
 def sigmoid(graph: Graph, x: Tensor) -> Tensor:
-    """1 / (1 + exp(-x))."""
-    return _unary(graph, "LOGISTIC", x)
+    """1 / (1 + exp(-x)); of int16 in steps of 2^-15."""
+    return _unary(graph, "LOGISTIC", x, None, _unit(x))
 
 
 def tanh(graph: Graph, x: Tensor) -> Tensor:
-    """Hyperbolic tangent."""
-    return _unary(graph, "TANH", x)
+    """Hyperbolic tangent; of int16 in steps of 2^-15."""
+    return _unary(graph, "TANH", x, None, _unit(x))
+
+
+def _unit(x: Tensor) -> Kind:
+    return Kind(x.shape) if x.dtype == "float32" else Kind(x.shape, "int16", _UNIT16)
 
 
 def log_softmax(graph: Graph, x: Tensor) -> Tensor:
     """Over the last axis."""
     return _unary(graph, "LOG_SOFTMAX", x, schema.LogSoftmaxOptionsT())
+
+
+def quantize(graph: Graph, x: Tensor, kind: Kind) -> Tensor:
+    """The integers of `kind` that stand for `x`, which may itself be integers of another scale."""
+    version = 1 if x.dtype == "float32" and kind.dtype == "int8" else 2
+    return graph.operator("QUANTIZE", [x], [kind], schema.QuantizeOptionsT(), version=version)[0]
+
+
+def dequantize(graph: Graph, x: Tensor) -> Tensor:
+    """As float32."""
+    return _unary(graph, "DEQUANTIZE", x, schema.DequantizeOptionsT())
+
+
+def cast(graph: Graph, x: Tensor) -> Tensor:
+    """Plain integers as float32."""
+    options = schema.CastOptionsT()
+    options.inDataType = getattr(schema.TensorType, x.dtype.upper())
+    options.outDataType = schema.TensorType.FLOAT32
+    return _unary(graph, "CAST", x, options)
 
 
 def reshape(graph: Graph, x: Tensor, shape: Sequence[int]) -> Tensor:
@@ -63,12 +148,20 @@ def reshape(graph: Graph, x: Tensor, shape: Sequence[int]) -> Tensor:
         return x
     options = schema.ReshapeOptionsT()
     options.newShape = list(shape)
-    return graph.operator("RESHAPE", [x, _integers(graph, shape)], [shape], options)[0]
+    return graph.operator("RESHAPE", [x, integers(graph, shape)], [_moved(x, shape)], options)[0]
 
 
 def flatten(graph: Graph, x: Tensor) -> Tensor:
     """(T, ...) -> (T, D)."""
     return reshape(graph, x, (x.shape[0], prod(x.shape[1:])))
+
+
+def transpose(graph: Graph, x: Tensor, order: Sequence[int]) -> Tensor:
+    """As numpy.transpose."""
+    kind = _moved(x, [x.shape[axis] for axis in order])
+    inputs = [x, integers(graph, order)]
+    version = _version("TRANSPOSE", x)
+    return graph.operator("TRANSPOSE", inputs, [kind], schema.TransposeOptionsT(), version=version)[0]
 
 
 def take(graph: Graph, x: Tensor, axis: int, start: int, stop: int) -> Tensor:
@@ -77,28 +170,36 @@ def take(graph: Graph, x: Tensor, axis: int, start: int, stop: int) -> Tensor:
         return x
     begin, size = [0] * len(x.shape), list(x.shape)
     begin[axis], size[axis] = start, stop - start
-    inputs = [x, _integers(graph, begin), _integers(graph, size)]
-    return graph.operator("SLICE", inputs, [size], schema.SliceOptionsT())[0]
+    inputs = [x, integers(graph, begin), integers(graph, size)]
+    version = _version("SLICE", x)
+    return graph.operator("SLICE", inputs, [_moved(x, size)], schema.SliceOptionsT(), version=version)[0]
 
 
-def split(graph: Graph, x: Tensor, parts: int) -> tuple[Tensor, ...]:
-    """Equal parts of the last axis."""
+def split(graph: Graph, x: Tensor, parts: int, axis: int) -> tuple[Tensor, ...]:
+    """Equal parts along `axis`; one part is `x` itself."""
+    if parts == 1:
+        return (x,)
     options = schema.SplitOptionsT()
     options.numSplits = parts
-    shape = (*x.shape[:-1], x.shape[-1] // parts)
-    axis = graph.constant(np.array(len(x.shape) - 1, np.int32))
-    return graph.operator("SPLIT", [axis, x], [shape] * parts, options)
+    shape = list(x.shape)
+    shape[axis] //= parts
+    inputs = [graph.constant(np.array(axis, np.int32)), x]
+    return graph.operator("SPLIT", inputs, [_moved(x, shape)] * parts, options, version=_version("SPLIT", x))
 
 
 def concatenate(graph: Graph, parts: Sequence[Tensor], axis: int) -> Tensor:
-    """Parts one after another along `axis`; a single one is itself."""
+    """Parts of one type and scale one after another along `axis`; a single one is itself."""
     if len(parts) == 1:
         return parts[0]
     options = schema.ConcatenationOptionsT()
     options.axis = axis
     shape = list(parts[0].shape)
     shape[axis] = sum(part.shape[axis] for part in parts)
-    return graph.operator("CONCATENATION", parts, [shape], options)[0]
+    kind = _moved(parts[0], shape)
+    if any(part.kind._replace(shape=()) != kind._replace(shape=()) for part in parts):
+        raise TypeError(f"parts of different types or scales: {[part.kind for part in parts]}")
+    version = _version("CONCATENATION", parts[0])
+    return graph.operator("CONCATENATION", parts, [kind], options, version=version)[0]
 
 
 def roll(graph: Graph, x: Tensor, axis: int, offset: int) -> Tensor:
@@ -114,39 +215,35 @@ def mean(graph: Graph, x: Tensor, axis: int, *, keep: bool = False) -> Tensor:
     """Over one axis, which stays with size 1 if `keep`."""
     options = schema.ReducerOptionsT()
     options.keepDims = keep
-    shape = [*x.shape[:axis], *([1] if keep else []), *x.shape[axis + 1 :]]
-    return graph.operator("MEAN", [x, _integers(graph, [axis])], [shape], options)[0]
+    shape = (*x.shape[:axis], *([1] if keep else []), *x.shape[axis + 1 :])
+    return graph.operator("MEAN", [x, integers(graph, [axis])], [Kind(shape)], options)[0]
 
 
-def linear(graph: Graph, x: Tensor, weight: Float32, bias: Float32 | None, *, relu: bool = False) -> Tensor:
+def fully_connected(
+    graph: Graph, x: Tensor, weight: Tensor, bias: Tensor | None, kind: Kind, *, version: int, relu: bool
+) -> Tensor:
     """(T, D) by weight (H, D) and bias (H,) -> (T, H)."""
     options = schema.FullyConnectedOptionsT()
     options.fusedActivationFunction = _activation(relu=relu)
-    inputs = [x, graph.constant(weight), None if bias is None else graph.constant(bias)]
-    version = 1 if bias is not None else 6  # 6 made the bias optional
-    return graph.operator("FULLY_CONNECTED", inputs, [(x.shape[0], len(weight))], options, version=version)[0]
+    return graph.operator("FULLY_CONNECTED", [x, weight, bias], [kind], options, version=version)[0]
 
 
-def convolve(graph: Graph, x: Tensor, weight: Float32, bias: Float32, *, relu: bool = False) -> Tensor:
-    """(T, D) by weight (H, D, k), as torch's Conv1d without padding -> (T - k + 1, H)."""
-    time, features = x.shape
-    hidden, _, kernel = weight.shape
+def convolution(
+    graph: Graph, x: Tensor, filters: Tensor, bias: Tensor, kind: Kind, *, version: int, relu: bool
+) -> Tensor:
+    """(1, T, C, D) by filters (H, k, 1, D), not padded -> (1, T - k + 1, C, H)."""
     options = schema.Conv2DOptionsT()
     options.padding = schema.Padding.VALID
     options.strideH = options.strideW = options.dilationHFactor = options.dilationWFactor = 1
     options.fusedActivationFunction = _activation(relu=relu)
-    image = reshape(graph, x, (1, time, 1, features))
-    filters = graph.constant(weight.transpose(0, 2, 1)[:, :, None, :])  # (H, k, 1, D)
-    shape = (1, time - kernel + 1, 1, hidden)
-    (y,) = graph.operator("CONV_2D", [image, filters, graph.constant(bias)], [shape], options)
-    return reshape(graph, y, shape[1::2])
+    return graph.operator("CONV_2D", [x, filters, bias], [kind], options, version=version)[0]
 
 
 def layer_norm(graph: Graph, x: Tensor, norm: spec.LayerNorm) -> Tensor:
     """(T, D) -> (T, D), each row to mean 0 and variance 1, then gamma and beta."""
     centred = subtract(graph, x, mean(graph, x, 1, keep=True))
     variance = mean(graph, multiply(graph, centred, centred), 1, keep=True)
-    scale = _unary(graph, "RSQRT", add(graph, variance, graph.constant(np.array([norm.eps], np.float32))))
+    scale = reciprocal_root(graph, add(graph, variance, number(graph, norm.eps)))
     scaled = multiply(graph, multiply(graph, centred, scale), graph.constant(norm.gamma))
     return add(graph, scaled, graph.constant(norm.beta))
 
