@@ -1,0 +1,19 @@
+"""The bundle: one signed folder with all that a phone or firmware developer needs. docs/formats/bundle.md."""
+
+from edge.bundle.manifest import BundleFile, BundleManifest, Role, Target, VersionRange
+from edge.bundle.opening import OpenBundle, open_bundle, read_bundle, verify_bundle
+from edge.bundle.refusal import BundleRefused, Refusal
+
+__all__ = [
+    "BundleFile",
+    "BundleManifest",
+    "BundleRefused",
+    "OpenBundle",
+    "Refusal",
+    "Role",
+    "Target",
+    "VersionRange",
+    "open_bundle",
+    "read_bundle",
+    "verify_bundle",
+]
