@@ -132,6 +132,7 @@ class ModelManifest(_Record):
     user: str
     network: str
     created: str  # ISO 8601, UTC
+    weights_sha256: str | None = None  # of network.safetensors; None where schema 1 wrote it
     simulated: bool  # trained on simulated recordings: no figure of it is a person's
     sides: tuple[Side, ...]  # the bands it was trained with
     rate_hz: int = RATE_HZ
@@ -156,9 +157,12 @@ class ModelManifest(_Record):
     @model_validator(mode="before")
     @classmethod
     def _read_schema_1(cls, document: Any) -> Any:  # noqa: ANN401  (JSON)
-        if isinstance(document, dict) and document.get("schema_version") == 1:
+        if not isinstance(document, dict) or document.get("schema_version") != 1:
+            return document
+        try:
             return _from_schema_1(document)
-        return document
+        except (TypeError, KeyError):
+            raise ValueError("its state is not that of a schema 1") from None
 
     @model_validator(mode="after")
     def _agrees_with_this_version(self) -> Self:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.errors import BadInput
-from edge.manifest import ModelManifest, Normalization, read_manifest, write_manifest
+from edge.manifest import ModelManifest, Normalization, read_manifest, sha256_of, write_manifest
 from edge.normalize import Prior
 from edge.samples import SIDES, Side
 from personalize import checkpoint
@@ -34,15 +34,22 @@ def describe(
 
 
 def save_model(folder: Path, network: Network, manifest: ModelManifest) -> None:
-    """Write the weights and model.json into `folder`."""
-    checkpoint.save(folder / checkpoint.FILE_NAME, network)
-    write_manifest(folder, manifest)
+    """Write the weights into `folder`, and model.json with their hash."""
+    weights = folder / checkpoint.FILE_NAME
+    checkpoint.save(weights, network)
+    write_manifest(folder, manifest.model_copy(update={"weights_sha256": sha256_of(weights)}))
 
 
 def load_model(folder: Path) -> tuple[Network, ModelManifest]:
     """The network and manifest of a model's folder. Raises BadInput where they disagree."""
     manifest = read_manifest(folder)
-    network = checkpoint.load(folder / checkpoint.FILE_NAME)
+    weights = folder / checkpoint.FILE_NAME
+    expected = manifest.weights_sha256
+    if expected is not None and weights.is_file() and sha256_of(weights) != expected:
+        raise BadInput(
+            f"{weights} is not what was trained (its SHA-256 differs); restore it, or personalize again"
+        )
+    network = checkpoint.load(weights)
     if network.name != manifest.network:
         raise BadInput(
             f"{folder} describes a {manifest.network} network and holds the weights of a {network.name}; "

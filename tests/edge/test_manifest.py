@@ -132,3 +132,52 @@ def test_an_artifact_outside_the_folder_is_refused(tmp_path: Path) -> None:
 
 def test_this_versions_charset_is_in_it() -> None:
     assert make_manifest().charset == CHARSET.keys
+
+
+@pytest.mark.parametrize(
+    ("old", "form"),
+    [
+        (
+            {
+                "chunk_frames": 4,
+                "whole_window": False,
+                "left_context": 0,
+                "lookahead": 0,
+                "state": [{"name": "past_1", "shape": [8, 192]}, {"name": "h", "shape": [96]}],
+            },
+            Form(
+                chunk_frames=4,
+                state=(TensorSpec(name="past_1", shape=(8, 192)), TensorSpec(name="h_1", shape=(96,))),
+            ),
+        ),
+        (
+            {"chunk_frames": 500, "whole_window": True, "left_context": 0, "lookahead": 0, "state": []},
+            Form(chunk_frames=500, whole_window=True),
+        ),
+        (
+            {"chunk_frames": 624, "whole_window": False, "left_context": 124, "lookahead": 0, "state": []},
+            Form(
+                chunk_frames=4,
+                state=tuple(TensorSpec(name=f"past_{i}", shape=(31, 768)) for i in (1, 2, 3, 4)),
+            ),
+        ),
+    ],
+)
+def test_schema_1_is_read_without_its_artifacts(tmp_path: Path, old: dict[str, Any], form: Form) -> None:
+    new = json.loads(make_manifest().model_dump_json())
+    for name in ("form", "settling_frames", "weights_sha256"):
+        del new[name]
+    stale = {"file": "model.pte", "runtime": "executorch", "sha256": "0" * 64, "bytes": 1}
+    (tmp_path / FILE_NAME).write_text(json.dumps(new | old | {"schema_version": 1, "artifacts": [stale]}))
+    found = read_manifest(tmp_path)
+    assert found.form == form
+    assert found.settling_frames == old["left_context"]
+    assert found.artifacts == ()
+
+
+@pytest.mark.parametrize("state", [None, [1], [{"name": "h"}], "h"])
+def test_a_damaged_schema_1_is_refused_in_one_sentence(tmp_path: Path, state: Any) -> None:
+    write_manifest(tmp_path, make_manifest())
+    edited(tmp_path, schema_version=1, state=state)
+    with pytest.raises(BadInput, match="not a model description"):
+        read_manifest(tmp_path)

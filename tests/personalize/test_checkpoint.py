@@ -3,6 +3,7 @@ import torch
 from safetensors.torch import save_file
 
 from edge.errors import BadInput
+from edge.manifest import sha256_of
 from edge.normalize import Prior
 from personalize import checkpoint, model
 from personalize.networks import NETWORKS
@@ -69,7 +70,8 @@ def test_a_model_is_described_as_it_is(name, tmp_path):
     manifest = described(network)
     model.save_model(tmp_path, network, manifest)
     found, read = model.load_model(tmp_path)
-    assert read == manifest
+    assert read.weights_sha256 == sha256_of(tmp_path / "network.safetensors")
+    assert read.model_copy(update={"weights_sha256": None}) == manifest
     assert found.name == read.network == name
     assert read.sides == ("left", "right")
     assert read.form.chunk_frames % read.stride == 0
@@ -90,4 +92,14 @@ def test_the_live_network_is_deployed_in_chunks_of_32_ms_with_its_state():
 def test_a_folder_whose_parts_disagree_is_refused(tmp_path):
     model.save_model(tmp_path, initial_network("streaming", 1), described(initial_network("spatial_lstm", 1)))
     with pytest.raises(BadInput, match="spatial_lstm"):
+        model.load_model(tmp_path)
+
+
+def test_weights_that_were_changed_after_training_are_refused(tmp_path):
+    network = initial_network("micro", 1)
+    model.save_model(tmp_path, network, described(network))
+    with torch.no_grad():
+        network.head.bias += 1
+    checkpoint.save(tmp_path / checkpoint.FILE_NAME, network)
+    with pytest.raises(BadInput, match="is not what was trained"):
         model.load_model(tmp_path)
