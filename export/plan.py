@@ -1,0 +1,124 @@
+"""What an export is to make: which files, for which runtimes, in which form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from edge.errors import BadInput
+from edge.features import FRAME_RATE_HZ
+from edge.manifest import Form, ModelManifest, Precision, RuntimeKind, Takes
+from personalize.forms import form_of
+from personalize.front_end import with_front_end
+from personalize.networks import Network, streamed
+from personalize.spec import NetworkSpec
+
+_FRAME_MS: Final = 1000 / FRAME_RATE_HZ
+_SUFFIXES: Final[dict[RuntimeKind, str]] = {"executorch": "pte", "litert": "tflite", "tflm": "tflite"}
+_PRECISIONS: Final[dict[Precision, str]] = {"float32": "", "int8_dynamic": "_int8", "int8_static": "_static"}
+_TAKES: Final[dict[Takes, str]] = {"frames": "", "samples": "_samples", "samples_int16": "_samples16"}
+# Normalisation is written out frame by frame in an artifact that takes samples.
+_MAX_SAMPLE_FRAMES: Final = 64
+_MAX_MS: Final = 16_000.0  # four training windows; more would only be slow to start
+_MAX_UV_PER_LSB: Final = 1000.0  # 16 steps for a signal of millivolts
+
+
+class Wish(NamedTuple):
+    """What an export is asked for; None leaves the choice to the model."""
+
+    precisions: tuple[Precision, ...] = ("float32",)
+    takes: Takes = "frames"
+    chunk_ms: float | None = None
+    lookahead_ms: float | None = None
+    uv_per_lsb: float | None = None  # microvolts a step, of int16 samples
+
+
+class Planned(NamedTuple):
+    """One artifact to make."""
+
+    file: str
+    runtime: RuntimeKind
+    network: NetworkSpec
+    form: Form
+
+
+def plan(
+    network: Network, manifest: ModelManifest, wish: Wish, runtimes: Iterable[RuntimeKind]
+) -> tuple[Planned, ...]:
+    """The artifacts of `network` that a wish means, the preferred of each runtime first.
+
+    Raises BadInput for a chunk, lookahead or input that the network cannot have.
+    """
+    desk = manifest.form
+    chunk = desk.chunk_frames if wish.chunk_ms is None else frames_of_ms(wish.chunk_ms, "--chunk-ms", network)
+    lookahead = 0 if wish.lookahead_ms is None else frames_of_ms(wish.lookahead_ms, "--lookahead-ms", network)
+    whole = network.bidirectional and wish.lookahead_ms is None
+    cut = desk.model_copy(
+        update={
+            "takes": wish.takes,
+            "chunk_frames": chunk,
+            "lookahead_frames": lookahead,
+            "whole_window": whole,
+            "uv_per_lsb": wish.uv_per_lsb,
+        }
+    )
+    _check_input(cut)
+    described = (network if whole else streamed(network, lookahead)).spec()
+    behind = with_front_end(described, manifest, cut)
+    form = form_of(
+        behind,
+        chunk_frames=chunk,
+        whole_window=whole,
+        lookahead_frames=lookahead,
+        takes=wish.takes,
+        uv_per_lsb=wish.uv_per_lsb,
+    )
+    return tuple(
+        Planned(
+            file_name(runtime, precision, wish.takes),
+            runtime,
+            behind,
+            form.model_copy(update={"precision": precision}),
+        )
+        for runtime in runtimes
+        for precision in wish.precisions
+    )
+
+
+def file_name(runtime: RuntimeKind, precision: Precision, takes: Takes = "frames") -> str:
+    """The name of an artifact's file; equal names would be equal artifacts."""
+    return f"model{_PRECISIONS[precision]}{_TAKES[takes]}.{_SUFFIXES[runtime]}"
+
+
+def frames_of_ms(milliseconds: float, option: str, network: Network) -> int:
+    """Whole strides of `network` in frames. Raises BadInput, naming the nearest that would do."""
+    step_ms = network.stride * _FRAME_MS
+    least = 0.0 if option == "--lookahead-ms" else step_ms
+    if not least <= milliseconds <= _MAX_MS or milliseconds % step_ms:
+        wanted = min(max(milliseconds, least), _MAX_MS) if milliseconds == milliseconds else least
+        raise BadInput(
+            f"{option} is {milliseconds:g}; {network.name} takes multiples of {step_ms:g} ms from {least:g} to "
+            f"{_MAX_MS:g}, such as {max(least, round(wanted / step_ms) * step_ms):g}"
+        )
+    return round(milliseconds / _FRAME_MS)
+
+
+def _check_input(form: Form) -> None:
+    if form.takes != "frames" and form.input_frames > _MAX_SAMPLE_FRAMES:
+        raise BadInput(
+            f"an artifact that takes samples reads at most {_MAX_SAMPLE_FRAMES * _FRAME_MS:g} ms at once, and "
+            f"this one would read {form.input_frames * _FRAME_MS:g} ms; choose a shorter --chunk-ms"
+        )
+    if form.takes == "samples_int16" and form.uv_per_lsb is None:
+        raise BadInput("int16 samples need their scale; add --uv-per-lsb")
+    if form.takes != "samples_int16" and form.uv_per_lsb is not None:
+        raise BadInput(
+            "--uv-per-lsb is the scale of int16 samples; add --input samples-int16, or leave it out"
+        )
+    if form.uv_per_lsb is not None and not 0 < form.uv_per_lsb < _MAX_UV_PER_LSB:
+        raise BadInput(f"--uv-per-lsb is {form.uv_per_lsb:g}; expected microvolts a step, such as 0.5")
+
+
+def calibrated(planned: Sequence[Planned]) -> bool:
+    """Whether any of them needs recordings to calibrate on."""
+    return any(one.form.precision == "int8_static" for one in planned)
