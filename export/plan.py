@@ -97,8 +97,8 @@ def frames_of_ms(milliseconds: float, option: str, network: Network) -> int:
     if not least <= milliseconds <= _MAX_MS or milliseconds % step_ms:
         wanted = min(max(milliseconds, least), _MAX_MS) if milliseconds == milliseconds else least
         raise BadInput(
-            f"{option} is {milliseconds:g}; {network.name} takes multiples of {step_ms:g} ms from {least:g} to "
-            f"{_MAX_MS:g}, such as {max(least, round(wanted / step_ms) * step_ms):g}"
+            f"{option} is {milliseconds:g}; {network.name} takes multiples of {step_ms:g} ms "
+            f"from {least:g} to {_MAX_MS:g}, such as {max(least, round(wanted / step_ms) * step_ms):g}"
         )
     return round(milliseconds / _FRAME_MS)
 
@@ -106,8 +106,8 @@ def frames_of_ms(milliseconds: float, option: str, network: Network) -> int:
 def _check_input(form: Form) -> None:
     if form.takes != "frames" and form.input_frames > _MAX_SAMPLE_FRAMES:
         raise BadInput(
-            f"an artifact that takes samples reads at most {_MAX_SAMPLE_FRAMES * _FRAME_MS:g} ms at once, and "
-            f"this one would read {form.input_frames * _FRAME_MS:g} ms; choose a shorter --chunk-ms"
+            f"an artifact that takes samples reads at most {_MAX_SAMPLE_FRAMES * _FRAME_MS:g} ms at once, "
+            f"and this one would read {form.input_frames * _FRAME_MS:g} ms; choose a shorter --chunk-ms"
         )
     if form.takes == "samples_int16" and form.uv_per_lsb is None:
         raise BadInput("int16 samples need their scale; add --uv-per-lsb")
