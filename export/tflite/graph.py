@@ -5,7 +5,7 @@ Constants are kept by content, so a weight that many operators read is stored on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
@@ -24,7 +24,7 @@ ALIGNMENT: Final = 16  # bytes; the schema forces it on buffers, the Python buil
 _LAST_DEPRECATED_CODE: Final = 127  # operator codes were one signed byte once
 
 Dtype = Literal["float32", "int8", "int16", "int32", "int64"]
-Constant = npt.NDArray[np.float32 | np.int8 | np.int32 | np.int64]
+Constant = npt.NDArray[np.float32 | np.int8 | np.int16 | np.int32 | np.int64]
 
 
 class Quantization(NamedTuple):
@@ -74,11 +74,44 @@ class Tensor:
         return self.kind.quantization
 
 
-class _AlignedBuilder(_Builder):  # type: ignore[misc]  # an untyped base
-    """A builder whose byte vectors, which hold the constants, start at multiples of 16 bytes."""
+class _CompactBuilder(_Builder):  # type: ignore[misc]  # an untyped base
+    """A builder that aligns constants to 16 bytes, and writes equal names, shapes and settings once.
+
+    An unrolled recurrence has thousands of operators that differ in nothing but their tensors.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._written: dict[object, int] = {}
+
+    def once(self, key: object, write: Callable[[], int]) -> int:
+        """Where what `key` stands for was written, by `write` if it was not yet."""
+        if key not in self._written:
+            self._written[key] = write()
+        return self._written[key]
 
     def StartVector(self, elem_size: int, count: int, alignment: int) -> Any:  # noqa: N802, ANN401  (the base's)
         return super().StartVector(elem_size, count, ALIGNMENT if elem_size == 1 else alignment)
+
+    def CreateString(self, text: str) -> int:  # noqa: N802
+        return self.once(text, lambda: int(super(_CompactBuilder, self).CreateString(text)))
+
+    def CreateNumpyVector(self, array: npt.NDArray[Any]) -> int:  # noqa: N802
+        def write() -> int:
+            return int(super(_CompactBuilder, self).CreateNumpyVector(array))
+
+        return write() if array.dtype == np.uint8 else self.once((array.dtype.str, array.tobytes()), write)
+
+
+class _Once:
+    """A table of the schema that is written once for all that refer to an equal one."""
+
+    def __init__(self, table: Any) -> None:  # noqa: ANN401  (the schema is untyped)
+        self._table = table
+        self._key = type(table).__name__, *(_hashable(value) for value in vars(table).values())
+
+    def Pack(self, builder: _CompactBuilder) -> int:  # noqa: N802  (the schema's name)
+        return builder.once(self._key, lambda: int(self._table.Pack(builder)))
 
 
 class Graph:
@@ -119,8 +152,7 @@ class Graph:
             buffer = schema.BufferT()
             buffer.data = np.frombuffer(content, np.uint8)
             self._buffers.append(buffer)
-            name = f"constant_{len(self._constants)}"
-            self._constants[kind, content] = self._tensor(name, kind, len(self._buffers) - 1)
+            self._constants[kind, content] = self._tensor("constant", kind, len(self._buffers) - 1)
         return self._constants[kind, content]
 
     def operator(
@@ -137,13 +169,13 @@ class Graph:
         None stands for an optional input that is left out. `version` is the operator's own, so that an older
         runtime refuses what it cannot run.
         """
-        outputs = tuple(self._tensor(f"{name.lower()}_{len(self._tensors)}", kind) for kind in kinds)
+        outputs = tuple(self._tensor(name.lower(), kind) for kind in kinds)
         operator = schema.OperatorT()
         operator.opcodeIndex = self._code(name, version)
-        operator.inputs = [-1 if tensor is None else tensor.index for tensor in inputs]
-        operator.outputs = [tensor.index for tensor in outputs]
+        operator.inputs = _int32(-1 if tensor is None else tensor.index for tensor in inputs)
+        operator.outputs = _int32(tensor.index for tensor in outputs)
         if options is not None:
-            operator.builtinOptions = options
+            operator.builtinOptions = _Once(options)
             operator.builtinOptionsType = getattr(
                 schema.BuiltinOptions, type(options).__name__.removesuffix("T")
             )
@@ -152,20 +184,20 @@ class Graph:
 
     def serialize(self) -> bytes:
         """The file's bytes."""
-        builder = _AlignedBuilder(1 << 20)
+        builder = _CompactBuilder(1 << 20)
         builder.Finish(self._model().Pack(builder), file_identifier=FILE_IDENTIFIER)
         return bytes(builder.Output())
 
     def _tensor(self, name: str, kind: Kind, buffer: int = 0) -> Tensor:
         tensor = schema.TensorT()
         tensor.name = name
-        tensor.shape = [int(size) for size in kind.shape]
+        tensor.shape = _int32(kind.shape)
         tensor.hasRank = True
         tensor.type = getattr(schema.TensorType, kind.dtype.upper())
         tensor.buffer = buffer
         tensor.quantization = _quantization(kind.quantization)
         self._tensors.append(tensor)
-        return Tensor(len(self._tensors) - 1, kind._replace(shape=tuple(tensor.shape)))
+        return Tensor(len(self._tensors) - 1, kind._replace(shape=tuple(tensor.shape.tolist())))
 
     def _code(self, name: str, version: int) -> int:
         key = getattr(schema.BuiltinOperator, name), version
@@ -199,9 +231,15 @@ class Graph:
         return signature
 
 
+def _hashable(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _dtype(array: Constant) -> Dtype:
     match array.dtype.name:
-        case "float32" | "int8" | "int32" | "int64" as name:
+        case "float32" | "int8" | "int16" | "int32" | "int64" as name:
             return name
         case name:
             raise TypeError(f"no constant of a graph is {name}")
@@ -211,10 +249,14 @@ def _quantization(quantization: Quantization | None) -> Any:  # noqa: ANN401
     if quantization is None:
         return None
     entry = schema.QuantizationParametersT()
-    entry.scale = list(quantization.scales)
-    entry.zeroPoint = [quantization.zero_point] * len(quantization.scales)
+    entry.scale = np.array(quantization.scales, np.float32)
+    entry.zeroPoint = np.full(len(quantization.scales), quantization.zero_point, np.int64)
     entry.quantizedDimension = 0
-    return entry
+    return _Once(entry)
+
+
+def _int32(values: Iterable[int]) -> npt.NDArray[np.int32]:
+    return np.array(tuple(values), np.int32)
 
 
 def _operator_code(code: int, version: int) -> Any:  # noqa: ANN401

@@ -11,7 +11,7 @@ from export.tflite import lstm, ops
 from export.tflite.arithmetic import Arithmetic
 from export.tflite.carried import Carried
 from export.tflite.graph import Tensor
-from export.tflite.lstm import CellLabels, CellState
+from export.tflite.lstm import CellState, Labels
 from personalize import spec
 
 
@@ -106,38 +106,36 @@ def _residual_mlp(arithmetic: Arithmetic, layer: spec.ResidualMlp, x: Tensor, na
 
 
 def _skip_lstm(arithmetic: Arithmetic, cell: spec.LstmCell, x: Tensor, carried: Carried, name: str) -> Tensor:
-    start, labels = _carried_cell(carried, name)
-    rows = lstm.input_rows(arithmetic, cell, arithmetic.store(x, f"{name}.in"), labels)
-    states = lstm.unrolled(arithmetic, cell, rows, start, labels)
-    _leave(carried, arithmetic, states[-1])
-    said = ops.concatenate(arithmetic.graph, [state.h for state in states], 0)
-    return ops.concatenate(arithmetic.graph, [arithmetic.load(said), x], 1)
+    graph, hidden = arithmetic.graph, cell.recurrent.shape[1]
+    (h_name, h), (c_name, c) = carried.take(16, limit=1.0), carried.take(16)
+    start = CellState((ops.reshape(graph, h, (1, hidden)),), ops.reshape(graph, c, (1, hidden)))
+    stored = arithmetic.store(x, f"{name}.in")
+    states = lstm.unrolled(arithmetic, [cell], [stored], start, Labels.of(name, h_name, c_name))
+    carried.leave(ops.reshape(graph, states[-1].h[0], (hidden,)))
+    carried.leave(ops.reshape(graph, states[-1].c, (hidden,)))
+    said = ops.concatenate(graph, [state.h[0] for state in states], 0)
+    return ops.concatenate(graph, [arithmetic.load(said), x], 1)
 
 
 def _latency_controlled(
     arithmetic: Arithmetic, layer: spec.BiLstm, x: Tensor, lookahead: int, carried: Carried, name: str
 ) -> Tensor:
     """The forward state is that before the lookahead; the backward direction starts from zero after it."""
-    graph = arithmetic.graph
-    start, labels = _carried_cell(carried, name)
-    back = CellLabels.of(f"{name}.back", f"{name}.back.h", f"{name}.back.c")
+    graph, (time, _), hidden = arithmetic.graph, x.shape, layer.forward.recurrent.shape[1]
+    (h_name, h), (c_name, c) = carried.take(16, limit=1.0), carried.take(16)
+    h, c = (ops.reshape(graph, part, (1, hidden)) for part in (h, c))
+    start = CellState((h, ops.zeros(graph, h.kind)), ops.concatenate(graph, [c, ops.zeros(graph, c.kind)], 0))
     stored = arithmetic.store(x, f"{name}.in")
-    rows = lstm.input_rows(arithmetic, layer.forward, stored, labels)
-    forward = lstm.unrolled(arithmetic, layer.forward, rows, start, labels)
-    _leave(carried, arithmetic, forward[x.shape[0] - lookahead - 1])
-    rows = lstm.input_rows(arithmetic, layer.backward, stored, back)
-    backward = lstm.unrolled(arithmetic, layer.backward, rows[::-1], None, back)[::-1]
-    said = [ops.concatenate(graph, [state.h for state in states], 0) for states in (forward, backward)]
-    return arithmetic.load(ops.concatenate(graph, said, 1))
-
-
-def _carried_cell(carried: Carried, name: str) -> tuple[CellState, CellLabels]:
-    h_name, h = carried.take(16, limit=1.0)
-    c_name, c = carried.take(16)
-    rows = (ops.reshape(carried.graph, part, (1, part.shape[0])) for part in (h, c))
-    return CellState(*rows), CellLabels.of(name, h_name, c_name)
-
-
-def _leave(carried: Carried, arithmetic: Arithmetic, state: CellState) -> None:
-    for part in state:
-        carried.leave(ops.reshape(arithmetic.graph, part, (part.shape[1],)))
+    states = lstm.unrolled(
+        arithmetic,
+        [layer.forward, layer.backward],
+        [stored, ops.reverse(graph, stored)],
+        start,
+        Labels.of(name, h_name, c_name),
+    )
+    kept = states[time - lookahead - 1]
+    carried.leave(ops.reshape(graph, kept.h[0], (hidden,)))
+    carried.leave(ops.reshape(graph, ops.take(graph, kept.c, 0, 0, 1), (hidden,)))
+    forward = ops.concatenate(graph, [state.h[0] for state in states], 0)
+    backward = ops.concatenate(graph, [state.h[1] for state in reversed(states)], 0)
+    return arithmetic.load(ops.concatenate(graph, [forward, backward], 1))

@@ -21,66 +21,74 @@ _FUSED_VERSION: Final = 2  # of BIDIRECTIONAL_SEQUENCE_LSTM: the first with time
 _FUSED_HYBRID_VERSION: Final = 3  # the first whose int8 weights are quantised symmetrically
 
 
-class CellState(NamedTuple):
-    """h and c after a step, (1, H) each."""
-
-    h: Tensor
-    c: Tensor
-
-
-def unrolled(
-    arithmetic: Arithmetic,
-    cell: spec.LstmCell,
-    rows: Sequence[Tensor],
-    start: CellState | None,
-    labels: CellLabels,
-) -> list[CellState]:
-    """The state after each of `rows`, the input's products (1, 4H), from `start`, or from zero."""
-    states: list[CellState] = []
-    state = start
-    for row in rows:
-        state = _step(arithmetic, cell, row, state, labels)
-        states.append(state)
-    return states
-
-
-class CellLabels(NamedTuple):
-    """What a cell's numbers are stored under."""
+class Labels(NamedTuple):
+    """What the numbers of a layer's cells are stored under."""
 
     h: str
     c: str
     input: str
     recurrent: str
     gates: str
-    product: str
 
     @classmethod
-    def of(cls, name: str, h: str, c: str) -> CellLabels:
-        """`h` and `c` may be names of a carried state."""
-        return cls(h, c, *(f"{name}.{part}" for part in ("input", "recurrent", "gates", "product")))
+    def of(cls, layer: str, h: str, c: str) -> Labels:
+        """Of `layer`, whose carried state is `h` and `c`."""
+        return cls(h, c, f"{layer}.input", f"{layer}.recurrent", f"{layer}.gates")
 
 
-def input_rows(arithmetic: Arithmetic, cell: spec.LstmCell, x: Tensor, labels: CellLabels) -> list[Tensor]:
-    """(T, D) -> T products with the input weights, (1, 4H) each, taken for all steps at once."""
-    products = arithmetic.linear(x, cell.input, cell.bias, labels.input)
-    wide = arithmetic.store(products, labels.input, 16)
-    return [ops.take(arithmetic.graph, wide, 0, t, t + 1) for t in range(x.shape[0])]
+class CellState(NamedTuple):
+    """After a step: h of each direction (1, H), c of all of them (N, H)."""
+
+    h: tuple[Tensor, ...]
+    c: Tensor
+
+
+def unrolled(
+    arithmetic: Arithmetic,
+    cells: Sequence[spec.LstmCell],
+    inputs: Sequence[Tensor],
+    start: CellState,
+    labels: Labels,
+) -> list[CellState]:
+    """The state after each step of N cells of one size, each over its own input (T, D).
+
+    The products with the inputs are taken for all steps at once, and what is done to each element is done to
+    all cells together: a chunk of a bidirectional network has thousands of operators, and each has its price.
+    """
+    graph, hidden = arithmetic.graph, cells[0].recurrent.shape[1]
+    time, count = inputs[0].shape[0], len(cells)
+    products = [
+        arithmetic.linear(x, cell.input, cell.bias, labels.input)
+        for cell, x in zip(cells, inputs, strict=True)
+    ]
+    wide = arithmetic.store(ops.concatenate(graph, products, 1), labels.input, 16)  # (T, N * 4H)
+    rows = ops.reshape(graph, wide, (time * count, GATES * hidden))
+    states = [start]
+    for t in range(time):
+        row = ops.take(graph, rows, 0, t * count, (t + 1) * count)  # (N, 4H)
+        states.append(_step(arithmetic, cells, row, states[-1], labels))
+    return states[1:]
 
 
 def _step(
-    arithmetic: Arithmetic, cell: spec.LstmCell, row: Tensor, state: CellState | None, labels: CellLabels
+    arithmetic: Arithmetic,
+    cells: Sequence[spec.LstmCell],
+    row: Tensor,
+    state: CellState,
+    labels: Labels,
 ) -> CellState:
-    graph, gates = arithmetic.graph, row
-    if state is not None:
-        recurrent = arithmetic.linear(state.h, cell.recurrent, None, labels.recurrent)
-        gates = arithmetic.add(row, recurrent, labels.gates)
-    i, f, g, o = ops.split(graph, gates, GATES, 1)
-    c = arithmetic.multiply(ops.sigmoid(graph, i), ops.tanh(graph, g), labels.c)
-    if state is not None:
-        kept = arithmetic.multiply(ops.sigmoid(graph, f), state.c, labels.c)
-        c = arithmetic.add(kept, c, labels.c)
-    h = arithmetic.multiply(ops.sigmoid(graph, o), ops.tanh(graph, c), labels.h, 1.0)
-    return CellState(h, c)
+    graph, hidden = arithmetic.graph, state.c.shape[1]
+    recurrent = [
+        arithmetic.linear(h, cell.recurrent, None, labels.recurrent)
+        for cell, h in zip(cells, state.h, strict=True)
+    ]
+    gates = arithmetic.add(row, ops.concatenate(graph, recurrent, 0), labels.gates)  # (N, 4H)
+    i, f, _, o = ops.split(graph, ops.sigmoid(graph, gates), GATES, 1)  # one call is cheaper than three
+    g = ops.tanh(graph, ops.take(graph, gates, 1, 2 * hidden, 3 * hidden))
+    kept = arithmetic.multiply(f, state.c, labels.c)
+    c = arithmetic.add(kept, arithmetic.multiply(i, g, labels.c), labels.c)
+    h = arithmetic.multiply(o, ops.tanh(graph, c), labels.h, 1.0)
+    return CellState(ops.split(graph, h, len(cells), 0), c)
 
 
 def fused(arithmetic: Arithmetic, layer: spec.BiLstm, x: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ _VERSIONS: Final[dict[tuple[str, Dtype], int]] = {
     ("CONCATENATION", "int8"): 2,
     ("CONCATENATION", "int16"): 3,
     ("TRANSPOSE", "int8"): 2,
+    ("GATHER", "int8"): 2,
     ("ADD", "int16"): 2,
     ("MUL", "int16"): 4,
     ("LOGISTIC", "int16"): 3,
@@ -200,6 +201,19 @@ def concatenate(graph: Graph, parts: Sequence[Tensor], axis: int) -> Tensor:
         raise TypeError(f"parts of different types or scales: {[part.kind for part in parts]}")
     version = _version("CONCATENATION", parts[0])
     return graph.operator("CONCATENATION", parts, [kind], options, version=version)[0]
+
+
+def reverse(graph: Graph, x: Tensor) -> Tensor:
+    """The rows of (T, D) from last to first."""
+    options = schema.GatherOptionsT()
+    order = integers(graph, range(x.shape[0] - 1, -1, -1))
+    return graph.operator("GATHER", [x, order], [x.kind], options, version=_version("GATHER", x))[0]
+
+
+def zeros(graph: Graph, kind: Kind) -> Tensor:
+    """A constant of `kind` that stands for 0."""
+    start = 0 if kind.quantization is None else kind.quantization.zero_point
+    return graph.constant(np.full(kind.shape, start, kind.dtype), kind.quantization)
 
 
 def roll(graph: Graph, x: Tensor, axis: int, offset: int) -> Tensor:
