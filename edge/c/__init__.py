@@ -1,0 +1,10 @@
+"""The C99 twin of frames, normalisation and greedy decoding, for microcontrollers: its sources, as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+FOLDER: Final = Path(__file__).parent
+HEADERS: Final = ("qwrist.h", "qwrist_constants.h", "qwrist_internal.h")
+SOURCES: Final = ("arithmetic.c", "decode.c", "front.c", "normalize.c", "spectrum.c", "tables.c")
