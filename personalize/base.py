@@ -1,4 +1,4 @@
-"""The base that ships with qwrist: a streaming network trained on simulated wearers, to fine-tune from."""
+"""The bases that ship with qwrist: live networks trained on simulated wearers, to fine-tune from."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from edge.manifest import Normalization, sha256_of
 from personalize import checkpoint
 from personalize.networks import Network
 
+_NETWORK: Final = "streaming"
+
 FOLDER: Final = Path(str(resources.files("personalize").joinpath("data")))
-_NAME: Final = "base_streaming"
 
 
 class BaseCard(BaseModel):
@@ -23,6 +24,7 @@ class BaseCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     network: str
+    taught_by: str | None = None  # the base that was its teacher
     command: str  # what made it, from the repository's root
     users: tuple[int, ...]  # simulated wearers it was trained on
     validation_users: tuple[int, ...]  # those its epoch was chosen on
@@ -37,35 +39,42 @@ class BaseCard(BaseModel):
     normalization: Normalization  # over all its wearers: where nothing of a new one is known
 
 
-def path() -> Path:
-    """Where the weights of the shipped base are."""
-    return FOLDER / f"{_NAME}.safetensors"
+def path(network: str = _NETWORK) -> Path:
+    """Where the weights of the base of kind `network` are."""
+    return FOLDER / f"base_{network}.safetensors"
 
 
-def card() -> BaseCard:
-    """The card of the shipped base. Raises BadInput where this installation has none."""
+def card(network: str = _NETWORK) -> BaseCard:
+    """The card of that base. Raises BadInput where this installation has none."""
     try:
-        return BaseCard.model_validate_json((FOLDER / f"{_NAME}.json").read_bytes())
+        return BaseCard.model_validate_json(_card_path(network).read_bytes())
     except FileNotFoundError:
-        raise BadInput("this installation has no base to start from; start from scratch") from None
+        raise BadInput(
+            f"this installation has no base of a {network} network to start from; start from scratch"
+        ) from None
     except ValidationError as error:
         raise BadInput(
             f"the base's card is damaged ({error.errors()[0]['msg']}); install qwrist anew"
         ) from None
 
 
-def load() -> Network:
-    """The shipped base. Raises BadInput where it is missing or not the one of its card."""
-    expected = card().sha256
-    if not path().is_file() or sha256_of(path()) != expected:
-        raise BadInput(f"{path()} is not the base that its card describes; install qwrist anew")
-    return checkpoint.load(path())
+def load(network: str = _NETWORK) -> Network:
+    """That base. Raises BadInput where it is missing or not the one of its card."""
+    expected, file = card(network).sha256, path(network)
+    if not file.is_file() or sha256_of(file) != expected:
+        raise BadInput(f"{file} is not the base that its card describes; install qwrist anew")
+    return checkpoint.load(file)
 
 
 def write(network: Network, card: BaseCard) -> None:
-    """Replace the shipped base; weights are kept as float16, the card's hash is filled in."""
+    """Replace the base of its kind; weights are kept as float16, the card's hash is filled in."""
     FOLDER.mkdir(exist_ok=True)
-    checkpoint.save(path(), network, half=True)
-    path().chmod(0o644)  # a private file would be useless in a package
-    card = card.model_copy(update={"sha256": sha256_of(path())})
-    (FOLDER / f"{_NAME}.json").write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    file = path(network.name)
+    checkpoint.save(file, network, half=True)
+    file.chmod(0o644)  # a private file would be useless in a package
+    card = card.model_copy(update={"sha256": sha256_of(file)})
+    _card_path(network.name).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def _card_path(network: str) -> Path:
+    return FOLDER / f"base_{network}.json"

@@ -40,6 +40,7 @@ class Batch(NamedTuple):
     classes: Tensor  # (sum of N,) labels, window after window
     counts: Tensor  # (B,) labels of each window
     due: Tensor  # (B, T') the class due at each emission of the core, blank between, or IGNORE
+    windows: tuple[Window, ...] = ()  # where each was cut from, for those who know more of the recordings
 
     def to(self, device: torch.device) -> Batch:
         """The same on `device`."""
@@ -50,6 +51,7 @@ class Batch(NamedTuple):
             self.classes.to(device),
             self.counts.to(device),
             self.due.to(device),
+            self.windows,
         )
 
 
@@ -97,6 +99,7 @@ class Windows:
             classes=torch.from_numpy(np.concatenate([window.classes for window in windows])),
             counts=torch.tensor([len(window.classes) for window in windows]),
             due=torch.from_numpy(np.stack([self._due(window, longest) for window in windows])),
+            windows=tuple(windows),
         )
 
     def _timed(self, index: int, session: FramedSession, rng: np.random.Generator) -> Iterator[Window]:

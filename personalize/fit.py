@@ -20,12 +20,21 @@ from personalize import base
 from personalize.checkpoint import parameter_count
 from personalize.evaluate import evaluate
 from personalize.features import FramedSession
+from personalize.loss import BatchLoss
 from personalize.model import describe, load_model, save_model
 from personalize.networks import Network
 from personalize.recipe import Recipe, Start
 from personalize.reference import TorchRuntime, in_long_chunks
-from personalize.report import CerRecord, EvaluationRecord, FitReport, PartRecord, write_report
+from personalize.report import (
+    CerRecord,
+    EvaluationRecord,
+    FitReport,
+    PartRecord,
+    TeacherRecord,
+    write_report,
+)
 from personalize.splits import Part, Role, split
+from personalize.teacher import Teacher, said, taught_loss
 from personalize.train import Progress, Training, initial_network, train, validate
 
 
@@ -63,17 +72,19 @@ def personalize_user(
     start: Start | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    teacher: Teacher | None = None,
 ) -> Personalized:
     """Train a model on the recordings of `user`, keep it in a new slot, and put it in use if it is better.
 
     The last recording is the test: nothing is decided by it. Better is decided on the validation recording,
-    against the model in use. `start` overrides the recipe's. Raises NotEnoughData, BadInput, TrainingFailed;
-    then nothing was kept.
+    against the model in use; what a `teacher` taught is for other devices and is not put in use. `start`
+    overrides the recipe's. Raises NotEnoughData, BadInput, TrainingFailed; then nothing was kept.
     """
     started_s = time.monotonic()
     start = start or recipe.start
     network = starting_network(user, recipe, start, seed)
     recordings = gather(user)
+    lesson = None if teacher is None else _lesson(teacher, user, network, recordings, recipe)
     prior = prior_from(s.frames for s in recordings.cut("train")) if _is_normalized(network) else None
     manifest = describe(
         network, user=user.id, simulated=recordings.simulated, sides=recordings.sides, prior=prior
@@ -87,6 +98,7 @@ def personalize_user(
         recipe,
         seed=seed,
         progress=progress,
+        loss=lesson,
     )
     current = _current_cer(user, recordings)
     report = FitReport(
@@ -105,7 +117,8 @@ def personalize_user(
         current_validation=None if current is None else CerRecord.of(current),
         test_before=None if before is None else CerRecord.of(before),
         test=CerRecord.of(_test(network, manifest, recordings.test)),
-        promoted=current is None or training.best.cer.percent <= current.percent,
+        promoted=teacher is None and (current is None or training.best.cer.percent <= current.percent),
+        teacher=None if teacher is None else _teacher_record(teacher, recordings),
         wall_time_s=round(time.monotonic() - started_s, 1),
     )
     return Personalized(report, _keep(user, network, manifest, report))
@@ -117,7 +130,7 @@ def starting_network(user: User, recipe: Recipe, start: Start, seed: int) -> Net
         case "scratch":
             return initial_network(recipe.network, seed)
         case "base":
-            network = base.load()
+            network = base.load(recipe.network)
         case "current":
             folder = user.current()
             if folder is None:
@@ -179,6 +192,27 @@ def _current_cer(user: User, recordings: Recordings) -> Cer | None:
     network, manifest = load_model(folder)
     prior = None if manifest.normalization is None else manifest.normalization.prior
     return validate(network, recordings.cut("validation", recordings.prepared(prior)))
+
+
+def _lesson(
+    teacher: Teacher, user: User, pupil: Network, recordings: Recordings, recipe: Recipe
+) -> BatchLoss:
+    """The loss that the teacher's emissions of the training recordings give."""
+    teacher.check(user.id, recordings.parts)
+    heard = recordings.cut("train", recordings.prepared(teacher.prior))
+    return taught_loss(said(teacher.network, pupil, heard), recipe)
+
+
+def _teacher_record(teacher: Teacher, recordings: Recordings) -> TeacherRecord:
+    """Its own figures, on the recordings that choose and test its pupil."""
+    chosen_by = recordings.cut("validation", recordings.prepared(teacher.prior))
+    return TeacherRecord(
+        model=teacher.folder.name,
+        network=teacher.network.name,
+        parameters=parameter_count(teacher.network),
+        validation=CerRecord.of(validate(teacher.network, chosen_by)),
+        test=CerRecord.of(_test(teacher.network, teacher.manifest, recordings.test)),
+    )
 
 
 def _record(part: Part, recordings: Recordings) -> PartRecord:

@@ -6,12 +6,22 @@ trained on; telling where each key is due leaves it within a minute.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor
 
 from edge.charset import CHARSET
 from personalize.dataset import IGNORE, Batch
 from personalize.recipe import Align
+
+BatchLoss = Callable[[Tensor, Batch, float], Tensor]
+"""From (B, T, K) log-probabilities, their batch and the progress from 0 to 1 to the loss."""
+
+
+def labels_loss(align: Align | None) -> BatchLoss:
+    """`decoder_loss` with its settings."""
+    return lambda log_probs, batch, progress: decoder_loss(log_probs, batch, align, progress)
 
 
 def decoder_loss(log_probs: Tensor, batch: Batch, align: Align | None, progress: float) -> Tensor:

@@ -15,6 +15,7 @@ from edge.errors import BadInput
 Start = Literal["base", "scratch", "current"]
 
 _PACKAGE = "configs"
+_OTHER_SETTINGS = frozenset({"parity", "targets"})  # lie beside the recipes; export reads them
 
 
 class _Record(BaseModel):
@@ -30,6 +31,14 @@ class Align(_Record):
     emissions: int = Field(ge=1)
     blank_weight: float = Field(gt=0)
     scale: float = Field(gt=0)
+
+
+class Distill(_Record):
+    """How much a teacher's emissions count, where there is a teacher."""
+
+    weight: float = Field(ge=0, le=1)
+    temperature: float = Field(gt=0)
+    blank_weight: float = Field(gt=0)
 
 
 class Augmentation(_Record):
@@ -62,12 +71,14 @@ class Recipe(_Record):
     gradient_norm: float = Field(gt=0)
     dropout: float = Field(ge=0, lt=1)
     align: Align | None
+    distill: Distill | None = None  # what a recipe without a teacher need not say
     augment: Augmentation
 
     @field_validator("network")
     @classmethod
     def _known_network(cls, name: str) -> str:
-        known = ("streaming", "spatial_lstm", "tds", "tds_spatial")  # without torch; a test compares them
+        # Written out, for the list itself needs torch; a test compares them.
+        known = ("streaming", "micro", "spatial_lstm", "tds", "tds_spatial")
         if name not in known:
             raise ValueError(f"there is no network {name!r}; choose one of {', '.join(known)}")
         return name
@@ -76,7 +87,8 @@ class Recipe(_Record):
 def names() -> list[str]:
     """The recipes that come with qwrist."""
     files = resources.files(_PACKAGE).iterdir()
-    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+    found = {file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")}
+    return sorted(found - _OTHER_SETTINGS)
 
 
 def path(name: str) -> Path:

@@ -53,6 +53,16 @@ class EvaluationRecord(_Record):
     validation_cer_percent: float
 
 
+class TeacherRecord(_Record):
+    """The model that taught the one reported on: its folder in the user's store, and its own figures."""
+
+    model: str
+    network: str
+    parameters: int
+    validation: CerRecord
+    test: CerRecord
+
+
 class FitReport(_Record):
     """One run of `personalize`. The test recording was read once, after everything was decided."""
 
@@ -73,6 +83,7 @@ class FitReport(_Record):
     test: CerRecord
     promoted: bool  # to the model in use: not worse on the validation recording than the one before
     wall_time_s: float
+    teacher: TeacherRecord | None = None
 
     def minutes(self, role: Role) -> float:
         """How many minutes of recordings had `role`."""

@@ -17,7 +17,7 @@ from personalize.dataset import Batch, Windows
 from personalize.evaluate import emissions, score_emissions
 from personalize.features import FramedSession
 from personalize.geometry import Geometry
-from personalize.loss import decoder_loss
+from personalize.loss import BatchLoss, labels_loss
 from personalize.networks import Network, build
 from personalize.recipe import Recipe
 from personalize.reference import TorchRuntime, deployed_form, in_long_chunks
@@ -64,11 +64,13 @@ def train(
     *,
     seed: int,
     progress: Progress | None = None,
+    loss: BatchLoss | None = None,
 ) -> Training:
     """Train `network` in place on `prepared` recordings and leave it at its best on `validation`.
 
-    Deterministic for a seed, a device and a number of threads. Raises NotEnoughData where no window fits
-    into the recordings, TrainingFailed where the loss is not finite.
+    `loss` stands in for the labels' own of the recipe. Deterministic for a seed, a device and a number of
+    threads. Raises NotEnoughData where no window fits into the recordings, TrainingFailed where the loss is
+    not finite.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.to(device)
@@ -76,13 +78,14 @@ def train(
     optimizer = torch.optim.AdamW(
         network.parameters(), recipe.learning_rate, (0.9, recipe.beta2), weight_decay=recipe.weight_decay
     )
+    loss_of = loss or labels_loss(recipe.align)
     evaluations: list[Evaluation] = []
     losses: list[float] = []
     best, best_weights = None, {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # for dropout
         for step, batch in enumerate(_batches(network, training, recipe, seed), 1):
-            losses.append(_update(network, optimizer, batch.to(device), recipe, step))
+            losses.append(_update(network, optimizer, batch.to(device), recipe, step, loss_of))
             if progress is not None:
                 progress(step, recipe.steps, losses[-1])
             if step not in _evaluated_steps(recipe):
@@ -138,14 +141,19 @@ def _copy_weights(network: Network) -> dict[str, Tensor]:
 
 
 def _update(
-    network: Network, optimizer: torch.optim.Optimizer, batch: Batch, recipe: Recipe, step: int
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    recipe: Recipe,
+    step: int,
+    loss_of: BatchLoss,
 ) -> float:
     """One step of the optimiser; gives the loss before it."""
     network.train()
     for group in optimizer.param_groups:
         group["lr"] = recipe.learning_rate * rate(step / recipe.steps, recipe.warmup_fraction)
     log_probs, _ = network(batch.frames, network.initial_state(len(batch.frames)))
-    loss = decoder_loss(log_probs, batch, recipe.align, (step - 1) / recipe.steps)
+    loss = loss_of(log_probs, batch, (step - 1) / recipe.steps)
     optimizer.zero_grad()
     torch.autograd.backward(loss)
     norm = nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_norm)

@@ -15,7 +15,13 @@ from personalize.networks import NETWORKS, build, streamed
 from personalize.networks.blocks import BandMlp, CircularSpatialConv
 
 NAMES = list(NETWORKS)
-PARAMETERS = {"streaming": 907_747, "spatial_lstm": 2_909_187, "tds": 5_293_315, "tds_spatial": 5_285_219}
+PARAMETERS = {
+    "streaming": 907_747,
+    "micro": 313_699,
+    "spatial_lstm": 2_909_187,
+    "tds": 5_293_315,
+    "tds_spatial": 5_285_219,
+}
 
 
 @pytest.fixture(scope="module")

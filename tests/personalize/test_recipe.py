@@ -13,8 +13,8 @@ def test_shipped_recipes_are_valid_and_carry_their_file_name(name):
     assert loaded == recipe.load(recipe.path(name))
 
 
-def test_the_three_recipes_ship():
-    assert recipe.names() == ["finetune", "paper", "streaming"]
+def test_the_recipes_ship():
+    assert recipe.names() == ["finetune", "micro", "paper", "streaming"]
 
 
 @pytest.mark.parametrize("name", recipe.names())
