@@ -20,15 +20,17 @@ from export.tflite.graph import Dtype, Graph, Kind, Quantization, Tensor
 Bits = Literal[8, 16]
 _DTYPES: Final[dict[Bits, Dtype]] = {8: "int8", 16: "int16"}
 _LARGEST_WEIGHT: Final = 127  # TFLite's weights are symmetric: -127 to 127
-_LOWEST8, _STEPS8, _LARGEST16 = -128, 255, 32767
+_LOWEST8, _HIGHEST8, _STEPS8, _STEPS16 = -128, 127, 255, 32768
+_HEADROOM16: Final = 2.0  # what carries on may grow past what was seen, and 16 bits have one to spare
 _SMALLEST_SCALE: Final = 1e-9  # of a channel of zeros, whose scale means nothing but must not be 0
 
 
 class Range(NamedTuple):
-    """What a label's values were seen to be."""
+    """What a label's values were seen to be: nearly all of them lie from `low` to `high`."""
 
     low: float
     high: float
+    largest: float  # of them all, without its sign
 
 
 class Arithmetic:
@@ -66,12 +68,12 @@ class Arithmetic:
         kind = Kind(_convolved(x, weight))
         return ops.convolution(self.graph, x, filters, offset, kind, version=1, relu=True)
 
-    def add(self, a: Tensor, b: Tensor, label: str) -> Tensor:
-        """The sum of what 16 bits hold."""
-        return ops.add(self.graph, a, b, self.kind(a.shape, label, 16))
+    def add(self, a: Tensor, b: Tensor, label: str, limit: float) -> Tensor:
+        """The sum, in 16 bits up to `limit`."""
+        return ops.add(self.graph, a, b, self.kind(a.shape, label, 16, limit))
 
-    def multiply(self, a: Tensor, b: Tensor, label: str, limit: float | None = None) -> Tensor:
-        """The product of what 16 bits hold."""
+    def multiply(self, a: Tensor, b: Tensor, label: str, limit: float) -> Tensor:
+        """The product, in 16 bits up to `limit`."""
         return ops.multiply(self.graph, a, b, self.kind(a.shape, label, 16, limit))
 
 
@@ -105,19 +107,20 @@ class DynamicArithmetic(Arithmetic):
 
 
 class ObservingArithmetic(Arithmetic):
-    """float32, remembering which tensor holds the values of which label."""
+    """float32, remembering which tensor holds the values of which label, where their limit is not known."""
 
     def __init__(self, graph: Graph) -> None:
         super().__init__(graph)
         self.observed: list[tuple[str, Tensor]] = []
 
-    def _seen(self, label: str, x: Tensor) -> Tensor:
-        self.observed.append((label, x))
+    def _seen(self, label: str, x: Tensor, limit: float | None = None) -> Tensor:
+        if limit is None:
+            self.observed.append((label, x))
         return x
 
     def store(self, x: Tensor, label: str, bits: Bits = 8, limit: float | None = None) -> Tensor:
         """Itself."""
-        return self._seen(label, x)
+        return self._seen(label, x, limit)
 
     def linear(
         self, x: Tensor, weight: Float32, bias: Float32 | None, label: str, *, relu: bool = False
@@ -128,14 +131,6 @@ class ObservingArithmetic(Arithmetic):
     def convolve(self, x: Tensor, weight: Float32, bias: Float32, label: str) -> Tensor:
         """As float32."""
         return self._seen(label, super().convolve(x, weight, bias, label))
-
-    def add(self, a: Tensor, b: Tensor, label: str) -> Tensor:
-        """As float32."""
-        return self._seen(label, super().add(a, b, label))
-
-    def multiply(self, a: Tensor, b: Tensor, label: str, limit: float | None = None) -> Tensor:
-        """As float32."""
-        return self._seen(label, super().multiply(a, b, label, limit))
 
 
 class StaticArithmetic(Arithmetic):
@@ -150,9 +145,8 @@ class StaticArithmetic(Arithmetic):
         if bits == 8:
             return Kind(shape, "int8", _asymmetric(self._ranges[label]))
         if limit is None:
-            limit = max(-self._ranges[label].low, self._ranges[label].high, _SMALLEST_SCALE)
-            return Kind(shape, "int16", Quantization((limit / _LARGEST16,)))
-        return Kind(shape, "int16", Quantization((limit / (_LARGEST16 + 1),)))
+            limit = max(_HEADROOM16 * self._ranges[label].largest, _SMALLEST_SCALE)
+        return Kind(shape, "int16", Quantization((limit / _STEPS16,)))
 
     def store(self, x: Tensor, label: str, bits: Bits = 8, limit: float | None = None) -> Tensor:
         """The integers that stand for `x`, of float32 or of another scale; `x` where it is that already."""
@@ -196,10 +190,10 @@ def quantized_weight(graph: Graph, weight: Float32, *, per_tensor: bool = False)
 
 
 def _asymmetric(found: Range) -> Quantization:
-    """256 steps from the lowest to the highest value, 0 among them exactly."""
+    """256 steps over the range, 0 among them exactly."""
     low, high = min(found.low, 0.0), max(found.high, 0.0)
     scale = float(np.float32(max((high - low) / _STEPS8, _SMALLEST_SCALE)))
-    return Quantization((scale,), max(_LOWEST8, min(127, round(_LOWEST8 - low / scale))))
+    return Quantization((scale,), max(_LOWEST8, min(_HIGHEST8, round(_LOWEST8 - low / scale))))
 
 
 def _bits(x: Tensor) -> Bits:

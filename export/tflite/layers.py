@@ -107,7 +107,7 @@ def _residual_mlp(arithmetic: Arithmetic, layer: spec.ResidualMlp, x: Tensor, na
 
 def _skip_lstm(arithmetic: Arithmetic, cell: spec.LstmCell, x: Tensor, carried: Carried, name: str) -> Tensor:
     graph, hidden = arithmetic.graph, cell.recurrent.shape[1]
-    (h_name, h), (c_name, c) = carried.take(16, limit=1.0), carried.take(16)
+    (h_name, h), (c_name, c) = carried.take(16, lstm.HIDDEN_LIMIT), carried.take(16, lstm.CELL_LIMIT)
     start = CellState((ops.reshape(graph, h, (1, hidden)),), ops.reshape(graph, c, (1, hidden)))
     stored = arithmetic.store(x, f"{name}.in")
     states = lstm.unrolled(arithmetic, [cell], [stored], start, Labels.of(name, h_name, c_name))
@@ -122,7 +122,7 @@ def _latency_controlled(
 ) -> Tensor:
     """The forward state is that before the lookahead; the backward direction starts from zero after it."""
     graph, (time, _), hidden = arithmetic.graph, x.shape, layer.forward.recurrent.shape[1]
-    (h_name, h), (c_name, c) = carried.take(16, limit=1.0), carried.take(16)
+    (h_name, h), (c_name, c) = carried.take(16, lstm.HIDDEN_LIMIT), carried.take(16, lstm.CELL_LIMIT)
     h, c = (ops.reshape(graph, part, (1, hidden)) for part in (h, c))
     start = CellState((h, ops.zeros(graph, h.kind)), ops.concatenate(graph, [c, ops.zeros(graph, c.kind)], 0))
     stored = arithmetic.store(x, f"{name}.in")

@@ -17,6 +17,12 @@ from export.tflite.graph import Graph, Kind, Tensor, schema
 from personalize import spec
 
 GATES: Final = 4
+HIDDEN_LIMIT: Final = 1.0  # of h, a product of a sigmoid and a tanh
+# Of c in int16. A cell that counts grows without end (566 in 90 s of a demo's wearer), and a scale that holds
+# all of it loses what the others say; held at 32 it is as saturated as it was, tanh(c) being 1 from 9 on
+# (docs/decisions/0005-static-int8.md).
+CELL_LIMIT: Final = 32.0
+_SATURATED: Final = 8.0  # a gate at 8 is open to 3e-4; wider ranges coarsen the tables of int16 kernels
 _FUSED_VERSION: Final = 2  # of BIDIRECTIONAL_SEQUENCE_LSTM: the first with time-major input
 _FUSED_HYBRID_VERSION: Final = 3  # the first whose int8 weights are quantised symmetrically
 
@@ -82,12 +88,12 @@ def _step(
         arithmetic.linear(h, cell.recurrent, None, labels.recurrent)
         for cell, h in zip(cells, state.h, strict=True)
     ]
-    gates = arithmetic.add(row, ops.concatenate(graph, recurrent, 0), labels.gates)  # (N, 4H)
+    gates = arithmetic.add(row, ops.concatenate(graph, recurrent, 0), labels.gates, _SATURATED)  # (N, 4H)
     i, f, _, o = ops.split(graph, ops.sigmoid(graph, gates), GATES, 1)  # one call is cheaper than three
     g = ops.tanh(graph, ops.take(graph, gates, 1, 2 * hidden, 3 * hidden))
-    kept = arithmetic.multiply(f, state.c, labels.c)
-    c = arithmetic.add(kept, arithmetic.multiply(i, g, labels.c), labels.c)
-    h = arithmetic.multiply(o, ops.tanh(graph, c), labels.h, 1.0)
+    kept = arithmetic.multiply(f, state.c, labels.c, CELL_LIMIT)
+    c = arithmetic.add(kept, arithmetic.multiply(i, g, labels.c, CELL_LIMIT), labels.c, CELL_LIMIT)
+    h = arithmetic.multiply(o, ops.tanh(graph, c), labels.h, HIDDEN_LIMIT)
     return CellState(ops.split(graph, h, len(cells), 0), c)
 
 
