@@ -1,0 +1,77 @@
+"""The C folder of a bundle: edge/c, the model as generated C, golden vectors and a program that checks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from edge import c
+from edge.errors import BadInput
+from edge.manifest import Artifact, ModelManifest
+from edge.runtimes.tflm import ARENA_MARGIN, aligned, smallest_arena
+from export.golden import Golden
+from export.mcu import sources
+from export.mcu.flatbuffer import read_file
+
+_FILES: Final = Path(__file__).parent / "files"
+_COPIED: Final = ("Makefile", "CMakeLists.txt", "check.c", "firmware.cc")
+GOLDENS: Final = (
+    "typing",
+    "dropout",
+)  # 1.5 s each: 200 KB of flash, of a build that checks, not of a product
+
+
+def memory_of(content: bytes) -> sources.Memory:
+    """What a .tflite file takes on a microcontroller. Raises BadInput where TFLite Micro cannot run it."""
+    arena = smallest_arena(content)
+    return sources.Memory(len(content), arena, aligned(arena * (1 + ARENA_MARGIN)))
+
+
+def emit(
+    folder: Path, manifest: ModelManifest, artifact: Artifact, content: bytes, goldens: Sequence[Golden]
+) -> list[Path]:
+    """Write into `folder` (a bundle's c/), which must not be there yet; all files, sorted.
+
+    `content` is the artifact's .tflite file and `goldens` the bundle's, as the desk has read them; typing and
+    a dropout are taken. Raises BadInput where TFLite Micro cannot run the file, or a golden is missing.
+    """
+    if artifact.form.takes != "frames" or artifact.form.whole_window or artifact.form.lookahead_frames:
+        raise BadInput(
+            f"{artifact.file} does not take frames one chunk after the other, which is what edge/c gives; "
+            "export a streaming network without a front end"
+        )
+    chosen = [golden for golden in goldens if golden.name in GOLDENS]
+    if not chosen:
+        raise BadInput(f"none of the goldens is {' or '.join(GOLDENS)}; export again")
+    info, memory = read_file(content), memory_of(content)
+    texts = {
+        "model/model.h": sources.model_header(manifest, artifact, info, memory),
+        "model/model.c": sources.model_source(content, info),
+        "model/prior.c": sources.prior_source(manifest.normalization),
+        "model/operators.h": sources.operators_header(info),
+        "model/charset.h": sources.charset_header(),
+        "model/golden.h": sources.golden_header(len(chosen)),
+        "model/golden.c": sources.golden_source(chosen, manifest, artifact),
+        "model/memory.json": json.dumps(memory._asdict(), indent=1) + "\n",
+    }
+    folder.mkdir(parents=True)
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    _copy_library(folder)
+    for name in _COPIED:
+        shutil.copyfile(_FILES / name, folder / name)
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _copy_library(folder: Path) -> None:
+    for part in ("qwrist", "qemu"):
+        (folder / part).mkdir()
+    for name in (*c.HEADERS, *c.SOURCES):
+        shutil.copyfile(c.FOLDER / name, folder / "qwrist" / name)
+    for name in c.QEMU:
+        shutil.copyfile(c.FOLDER / "qemu" / name, folder / "qemu" / name)
