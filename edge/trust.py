@@ -2,7 +2,7 @@
 
     keys/signing.pem          our signing key (0600), made at first use
     keys/trusted/<name>.pem   public keys whose bundles are opened; this-computer is our own
-    keys/counters.json        the highest counter seen of each key, user and target
+    keys/counters.json        of each key, user and target, the highest counter used here, and given here
 
 Folders are 0700, and reading makes none.
 """
@@ -43,7 +43,7 @@ class _Record(BaseModel):
 
 
 class Lineage(_Record):
-    """Bundles that replace one another: an older one of a lineage is refused once a newer was seen."""
+    """Bundles that replace one another: an older one is refused once a newer was used."""
 
     key: str
     user: str
@@ -52,12 +52,17 @@ class Lineage(_Record):
 
 class _Count(_Record):
     lineage: Lineage
-    counter: int = Field(ge=1)
+    used: int = Field(default=0, ge=0)
+    given: int = Field(default=0, ge=0)
 
 
 class _Counters(_Record):
     schema_version: Literal[1] = 1
-    seen: tuple[_Count, ...] = ()
+    counts: tuple[_Count, ...] = ()
+
+    def of(self, lineage: Lineage) -> _Count:
+        """The count of a lineage; zeros before its first."""
+        return next((one for one in self.counts if one.lineage == lineage), _Count(lineage=lineage))
 
 
 @dataclass(frozen=True)
@@ -103,22 +108,25 @@ class TrustStore:
             self._write_key(path, key)
 
     def highest(self, lineage: Lineage) -> int:
-        """The highest counter seen; 0 before the first."""
-        return max((one.counter for one in self._counters().seen if one.lineage == lineage), default=0)
+        """The highest counter that was used here; 0 before the first."""
+        return self._counters().of(lineage).used
 
     def remember(self, lineage: Lineage, counter: int) -> bool:
-        """Remember `counter` unless a higher one was seen; whether it may be used. Atomic."""
+        """Remember that `counter` is used, unless a higher one was; whether it may be. Atomic."""
         with self._locked():
-            if counter < self.highest(lineage):
+            count = self._counters().of(lineage)
+            if counter < count.used:
                 return False
-            self._count(lineage, counter)
+            if counter > count.used:
+                self._count(count.model_copy(update={"used": counter}))
         return True
 
     def next_counter(self, lineage: Lineage) -> int:
-        """One above all that were given or seen; never given again, even if nothing comes of it."""
+        """One above all that were given or used; never given again, even if nothing comes of it."""
         with self._locked():
-            counter = self.highest(lineage) + 1
-            self._count(lineage, counter)
+            count = self._counters().of(lineage)
+            counter = max(count.used, count.given) + 1
+            self._count(count.model_copy(update={"given": counter}))
         return counter
 
     def forget_user(self, user: str) -> int:
@@ -126,10 +134,10 @@ class TrustStore:
         if not (self.root / _COUNTERS).exists():
             return 0
         with self._locked():
-            seen = self._counters().seen
-            kept = tuple(one for one in seen if one.lineage.user != user)
+            counts = self._counters().counts
+            kept = tuple(one for one in counts if one.lineage.user != user)
             self._write_counters(kept)
-        return len(seen) - len(kept)
+        return len(counts) - len(kept)
 
     @property
     def _folder(self) -> Path:
@@ -142,12 +150,12 @@ class TrustStore:
         advice = "restore it; without it, bundles older than the last one used would be accepted again"
         return read_json(_Counters, path, "a record of bundle counters", advice)
 
-    def _count(self, lineage: Lineage, counter: int) -> None:
-        others = tuple(one for one in self._counters().seen if one.lineage != lineage)
-        self._write_counters((*others, _Count(lineage=lineage, counter=counter)))
+    def _count(self, count: _Count) -> None:
+        others = tuple(one for one in self._counters().counts if one.lineage != count.lineage)
+        self._write_counters((*others, count))
 
-    def _write_counters(self, seen: tuple[_Count, ...]) -> None:
-        write_atomically(self.root / _COUNTERS, _Counters(seen=seen).model_dump_json(indent=1).encode())
+    def _write_counters(self, counts: tuple[_Count, ...]) -> None:
+        write_atomically(self.root / _COUNTERS, _Counters(counts=counts).model_dump_json(indent=1).encode())
 
     def _write_key(self, path: Path, key: VerifyingKey) -> None:
         _private_folder(self._folder)

@@ -92,6 +92,9 @@ def test_a_counter_never_goes_back(tmp_path_factory: pytest.TempPathFactory, cou
     assert all(trust.highest(other) == 0 for other in OTHERS)
     assert trust.next_counter(ADA) == highest + 1
     assert trust.next_counter(ADA) == highest + 2
+    assert trust.highest(ADA) == highest  # what was given is not used yet
+    assert trust.remember(ADA, highest + 9)
+    assert trust.next_counter(ADA) == highest + 10
 
 
 def test_forgetting_a_user_leaves_the_others(trust: TrustStore) -> None:
@@ -102,7 +105,7 @@ def test_forgetting_a_user_leaves_the_others(trust: TrustStore) -> None:
     assert b"ada" not in (trust.root / "counters.json").read_bytes()
 
 
-@pytest.mark.parametrize("content", ["{", '{"schema_version": 2}', '{"schema_version": 1, "seen": [{}]}'])
+@pytest.mark.parametrize("content", ["{", '{"schema_version": 2}', '{"schema_version": 1, "counts": [{}]}'])
 def test_a_damaged_record_is_not_taken_for_an_empty_one(trust: TrustStore, content: str) -> None:
     trust.remember(ADA, 3)
     (trust.root / "counters.json").write_text(content)
