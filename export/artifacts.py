@@ -14,12 +14,13 @@ from edge.runtimes import open_runtime
 from edge.samples import Float32
 from export.golden import Golden, rehearsal
 from export.parity import (
-    Expectation,
+    Case,
     ParityFailed,
     ParityReport,
     RuntimeParity,
     expectations,
-    judge,
+    load_thresholds,
+    prove,
     write_report,
 )
 from export.shapes import Lowered
@@ -59,6 +60,7 @@ def export_model(
 
     tell("running the reference")
     expected = expectations(network, manifest, goldens or [rehearsal(manifest)])
+    case = Case(manifest, expected, load_thresholds(), network)
     compared: list[RuntimeParity] = []
     for kind in runtimes:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as name:
@@ -66,12 +68,15 @@ def export_model(
             tell(f"lowering to {FILE_NAMES[kind]}")
             manifest = _stage(staging, lower(spec, manifest.form, kind), manifest, kind)
             tell(f"comparing {FILE_NAMES[kind]}")
-            compared.append(_compare(staging, manifest, kind, expected))
+            compared.append(_compare(staging, manifest, kind, case))
             (staging / FILE_NAMES[kind]).replace(folder / FILE_NAMES[kind])
         sync_folder(folder)
         write_manifest(folder, manifest)
     report = ParityReport(
-        network=manifest.network, chunk_frames=manifest.form.chunk_frames, runtimes=tuple(compared)
+        network=manifest.network,
+        simulated=manifest.simulated,
+        thresholds=case.thresholds,
+        runtimes=tuple(compared),
     )
     write_report(folder, report)
     return report
@@ -108,14 +113,11 @@ def _stage(staging: Path, lowered: Lowered, manifest: ModelManifest, kind: Runti
     )
 
 
-def _compare(
-    staging: Path, manifest: ModelManifest, kind: RuntimeKind, expected: Sequence[Expectation]
-) -> RuntimeParity:
+def _compare(staging: Path, manifest: ModelManifest, kind: RuntimeKind, case: Case) -> RuntimeParity:
     artifact = manifest.artifact(kind)
     if artifact is None:
         raise AssertionError(f"{kind} was staged before")
-    figures = judge(open_runtime(staging, artifact), manifest, expected)
-    parity = RuntimeParity(runtime=kind, sha256=artifact.sha256, figures=figures)
+    parity, _ = prove(open_runtime(staging, artifact), artifact, case)
     failures = parity.failures()
     if failures:
         raise ParityFailed(

@@ -1,0 +1,44 @@
+"""Parity: does a runtime say what the torch reference says, in numbers and in text?"""
+
+from export.parity.check import Case, Proof, check, check_artifacts, onnx_runtime, prove, spec_of
+from export.parity.drift import Drift, drift
+from export.parity.judge import expectations, judge
+from export.parity.measures import Agreement, ParityFailed, compare
+from export.parity.report import (
+    COLUMNS,
+    FILE_NAME,
+    Figures,
+    ParityReport,
+    RuntimeParity,
+    read_report,
+    rows,
+    write_report,
+)
+from export.parity.thresholds import Thresholds, load_thresholds
+
+__all__ = [
+    "COLUMNS",
+    "FILE_NAME",
+    "Agreement",
+    "Case",
+    "Drift",
+    "Figures",
+    "ParityFailed",
+    "ParityReport",
+    "Proof",
+    "RuntimeParity",
+    "Thresholds",
+    "check",
+    "check_artifacts",
+    "compare",
+    "drift",
+    "expectations",
+    "judge",
+    "load_thresholds",
+    "onnx_runtime",
+    "prove",
+    "read_report",
+    "rows",
+    "spec_of",
+    "write_report",
+]
