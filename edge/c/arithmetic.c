@@ -1,5 +1,6 @@
-/* The two functions that a C library's libm would bring, from bits and a few products. */
+/* The three functions that a C library's libm would bring, from bits and a few products. */
 #include "qwrist_internal.h"
+#include "qwrist_kernels.h"
 
 typedef union {
     float value;
@@ -33,4 +34,18 @@ float qw_rsqrt(float x)
         y += y * (0.5f - half * y * y);
     }
     return y;
+}
+
+float qw_exp(float x)
+{
+    /* x = n ln 2 + r with |r| <= ln 2 / 2; 2^n goes into the exponent's bits. Beyond +-87 it would not fit. */
+    const float limited = x > 87.0f ? 87.0f : x < -87.0f ? -87.0f : x;
+    const float scaled = limited * QW_LOG2_E;
+    const int32_t n = (int32_t)(scaled < 0.0f ? scaled - 0.5f : scaled + 0.5f);
+    /* ln 2 in two parts, of which the first has so few bits that n times it is exact. */
+    const float r = limited - (float)n * QW_LN_2_HIGH - (float)n * QW_LN_2_LOW;
+    /* The series up to r^6 / 720; the first term left out is below 2e-7. */
+    const float tail = r * (1.0f / 6.0f + r * (1.0f / 24.0f + r * (1.0f / 120.0f + r * (1.0f / 720.0f))));
+    const float_bits power = {.bits = (uint32_t)(n + BIAS) << MANTISSA_BITS};
+    return power.value * (1.0f + r * (1.0f + r * (0.5f + tail)));
 }

@@ -15,6 +15,8 @@ from edge.runtimes.tflm import ARENA_MARGIN, aligned, smallest_arena
 from export.golden import Golden
 from export.mcu import sources
 from export.mcu.flatbuffer import read_file
+from export.mcu.network import in_bytes, network_source
+from personalize.spec import NetworkSpec
 
 _FILES: Final = Path(__file__).parent / "files"
 _COPIED: Final = ("Makefile", "CMakeLists.txt", "check.c", "firmware.cc")
@@ -31,12 +33,18 @@ def memory_of(content: bytes) -> sources.Memory:
 
 
 def emit(
-    folder: Path, manifest: ModelManifest, artifact: Artifact, content: bytes, goldens: Sequence[Golden]
+    folder: Path,
+    manifest: ModelManifest,
+    artifact: Artifact,
+    content: bytes,
+    goldens: Sequence[Golden],
+    network: NetworkSpec | None = None,
 ) -> list[Path]:
     """Write into `folder` (a bundle's c/), which must not be there yet; all files, sorted.
 
     `content` is the artifact's .tflite file and `goldens` the bundle's, as the desk has read them; typing and
-    a dropout are taken. Raises BadInput where TFLite Micro cannot run the file, or a golden is missing.
+    a dropout are taken. With `network`, the artifact's own, it is written as C too (export/mcu/network.py).
+    Raises BadInput where TFLite Micro cannot run the file, a golden is missing, or a layer has no C.
     """
     if artifact.form.takes != "frames" or artifact.form.whole_window or artifact.form.lookahead_frames:
         raise BadInput(
@@ -53,10 +61,15 @@ def emit(
         "model/prior.c": sources.prior_source(manifest.normalization),
         "model/operators.h": sources.operators_header(info),
         "model/charset.h": sources.charset_header(),
-        "model/golden.h": sources.golden_header(len(chosen)),
-        "model/golden.c": sources.golden_source(chosen, manifest, artifact),
-        "model/memory.json": json.dumps(memory._asdict(), indent=1) + "\n",
+        "model/golden.h": sources.golden_header(len(chosen), of_network=network is not None),
+        "model/golden.c": sources.golden_source(chosen, artifact.form, network and in_bytes(network)),
     }
+    figures = memory._asdict()
+    if network is not None:
+        written = network_source(network)
+        texts |= {"model/network.h": written.header, "model/network.c": written.source}
+        figures |= {"network_c_flash_bytes": written.flash_bytes, "network_c_ram_bytes": written.ram_bytes}
+    texts["model/memory.json"] = json.dumps(figures, indent=1) + "\n"
     folder.mkdir(parents=True)
     for name, text in texts.items():
         path = folder / name

@@ -91,18 +91,18 @@ def run(command: Sequence[str | Path], folder: Path) -> str:
     return done.stdout
 
 
-def build_here(folder: Path, main: str, *, sources: Sequence[Path] = ()) -> Path:
-    """Compile edge/c, `main` of tests/mcu/firmware and `sources` for this computer; the program's path."""
+def build_here(folder: Path, main: str, model: Path | None = None) -> Path:
+    """Compile edge/c and `main` of tests/mcu/firmware for this computer, with the C of a `model`'s folder."""
     program = folder / main.removesuffix(".c")
     run(
         [_compiler("gcc"), *STRICT, "-O1", "-g", *SANITIZERS, f"-I{c.FOLDER}", f"-I{FIRMWARE}",
-         *library(), *sources, FIRMWARE / main, FIRMWARE / "port_host.c", "-o", program],
+         *_of_model(model), *library(), FIRMWARE / main, FIRMWARE / "port_host.c", "-o", program],
         folder,
     )  # fmt: skip
     return program
 
 
-def build_for(board: Board, folder: Path, main: str, *, sources: Sequence[Path] = ()) -> Path:
+def build_for(board: Board, folder: Path, main: str, model: Path | None = None) -> Path:
     """The same for `board`, freestanding: no C library is linked, only the compiler's own support."""
     qemu = c.FOLDER / "qemu"
     image = folder / f"{main.removesuffix('.c')}.elf"
@@ -113,13 +113,19 @@ def build_for(board: Board, folder: Path, main: str, *, sources: Sequence[Path] 
     run(
         [_compiler(f"{_CROSS}gcc"), *STRICT, "-ffreestanding", "-O2", "-mthumb", *board.flags,
          "-fno-tree-loop-distribute-patterns", "-ffunction-sections", "-fdata-sections",
-         f"-I{c.FOLDER}", f"-I{qemu}", f"-I{FIRMWARE}", *library(), *sources,
+         f"-I{c.FOLDER}", f"-I{qemu}", f"-I{FIRMWARE}", *_of_model(model), *library(),
          FIRMWARE / main, FIRMWARE / "port_qemu.c", qemu / "startup.c", qemu / "board.c",
          "-nostdlib", "-Wl,--gc-sections", f"-T{qemu / 'cortex_m.ld'}",
          *(f"-Wl,--defsym={name}={value:#x}" for name, value in memory.items()), "-lgcc", "-o", image],
         folder,
     )  # fmt: skip
     return image
+
+
+def _of_model(model: Path | None) -> list[str | Path]:
+    if model is None:
+        return []
+    return [f"-I{model}", model / "network.c", model / "prior.c"]
 
 
 def emulate(board: Board, image: Path, folder: Path) -> None:

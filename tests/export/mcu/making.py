@@ -13,6 +13,7 @@ from export.mcu import emit
 from export.mcu.emit import GOLDENS
 from export.shapes import form_of
 from personalize.reference import TorchRuntime
+from personalize.spec import NetworkSpec
 from tests.export.toys import talkative
 
 CHUNK_FRAMES = 2  # one emission: the least memory
@@ -26,6 +27,7 @@ class Made(NamedTuple):
     content: bytes
     goldens: list[Golden]
     folder: Path
+    network: NetworkSpec
 
 
 def make_micro(folder: Path) -> Made:
@@ -42,5 +44,5 @@ def make_micro(folder: Path) -> Made:
         golden._replace(readings=(Reading(Cut.of(form), say(reference, manifest, golden)),))
         for golden in goldens
     ]
-    emit(folder, manifest, artifact, content, read)
-    return Made(manifest, artifact, content, read, folder)
+    emit(folder, manifest, artifact, content, read, spec)
+    return Made(manifest, artifact, content, read, folder, spec)

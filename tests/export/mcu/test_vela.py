@@ -1,4 +1,4 @@
-"""Vela's estimate: read from a program that answers as vela does, none where there is none, and the real one."""
+"""The estimate: read from a program that answers as vela does, none where there is none, and the real one."""
 
 from __future__ import annotations
 
