@@ -1,4 +1,4 @@
-"""Lowering to ExecuTorch: a NetworkSpec becomes a .pte whose matrix products run on XNNPACK."""
+"""Lowering to ExecuTorch: a NetworkSpec becomes a .pte that runs on XNNPACK."""
 
 from export.executorch.lower import lower
 
