@@ -27,7 +27,7 @@ _EMISSIONS: Final = 25
 # validation recording, and then a single stray value sets the scale of all typing; covering 0.999 is twice as
 # bad (docs/decisions/0005-static-int8.md).
 _QUANTILE: Final = 0.9999
-_SAMPLES: Final = 1024  # values of a label that are kept of a chunk: 10^5 and more of a minute
+_SAMPLES: Final = 4096  # values of a label that are kept of a chunk: more than 10^5 of 15 s
 _FRAME: Final = (WRISTS, ELECTRODES, BINS)
 
 

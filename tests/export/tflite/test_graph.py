@@ -47,7 +47,7 @@ def test_equal_constants_are_one() -> None:
 
 def test_settings_that_differ_stay_apart() -> None:
     graph = Graph("scales")
-    scales = [tuple(np.linspace(0.1, last, 2000)) for last in (0.2, 0.2 + 1e-7)]
+    scales = [(*[0.1] * 1000, middle, *[0.1] * 999) for middle in (0.2, 0.3)]
     numbers = np.zeros((2000, 1), np.int8)
     for scale in scales:
         graph.constant(numbers, Quantization(scale))
