@@ -44,7 +44,8 @@ class Widths(NamedTuple):
 
 # 9 emissions are 144 ms a convolution, about one keystroke.
 STREAMING: Final = Widths(band=96, kernel=9, hidden=96)
-MICRO: Final = Widths(band=48, kernel=9, hidden=96)
+# Of 0.3 million weights, twice the kernel at three quarters of the width read 4 points of CER better.
+MICRO: Final = Widths(band=36, kernel=17, hidden=96)
 
 
 class CausalConv(nn.Module):

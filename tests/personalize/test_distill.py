@@ -16,11 +16,11 @@ TEACHER = recipe.load("streaming").model_copy(
 PUPIL = recipe.load("micro").model_copy(
     update={
         "start": "scratch",
-        "steps": 24,
+        "steps": 32,
         "evaluations": 2,
         "batch_windows": 2,
         "window_s": 2.0,
-        "learning_rate": 8e-3,
+        "learning_rate": 4e-3,
     }
 )
 ONE_STEP = PUPIL.model_copy(update={"steps": 1, "evaluations": 1})

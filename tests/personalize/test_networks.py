@@ -17,7 +17,7 @@ from personalize.networks.blocks import BandMlp, CircularSpatialConv
 NAMES = list(NETWORKS)
 PARAMETERS = {
     "streaming": 907_747,
-    "micro": 313_699,
+    "micro": 299_971,
     "spatial_lstm": 2_909_187,
     "tds": 5_293_315,
     "tds_spatial": 5_285_219,
