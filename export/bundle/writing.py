@@ -78,7 +78,7 @@ def writing_bundle(destination: Path, target: Target, trust: TrustStore) -> Iter
         manifest = _manifest(target, model, found, key, trust.next_counter(lineage))
         _sign(folder, manifest, key)
         read_bundle(folder, [TrustedKey(OWN, key.public)])  # what would be refused is not written
-        _sync(folder)
+        _make_lasting(folder)
         _refuse_taken(destination)
         folder.rename(destination)
     sync_folder(destination.parent)
@@ -181,11 +181,14 @@ def _sign(folder: Path, manifest: BundleManifest, key: SigningKey) -> None:
     (folder / SIGNATURE_NAME).write_bytes(key.sign(content))
 
 
-def _sync(folder: Path) -> None:
+def _make_lasting(folder: Path) -> None:
+    """Sync every file and folder to disk, for their owner alone: a bundle holds a biometric."""
     for path in folder.rglob("*"):
         if path.is_file():
+            path.chmod(0o600)
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
         else:
+            path.chmod(0o700)
             sync_folder(path)
     sync_folder(folder)

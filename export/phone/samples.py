@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import resources
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from edge.errors import BadInput
@@ -75,7 +75,6 @@ def write_samples(folder: Path, model: ModelManifest, recording: Recording) -> l
         for artifact in chosen.values():
             if artifact.file not in made:
                 made[artifact.file] = _sampled(folder, model, artifact, recording)
-                written.append(folder / made[artifact.file].calls_path)
         if chosen:
             sampled = {kind: made[artifact.file] for kind, artifact in chosen.items()}
             written += _write_language(folder / FOLDER / language.folder, language, model, sampled)
@@ -86,7 +85,8 @@ def write_samples(folder: Path, model: ModelManifest, recording: Recording) -> l
         )
     readme = folder / FOLDER / "README.md"
     readme.write_text(_readme(model), encoding="utf-8")
-    return [*written, readme]
+    golden = sorted({folder / sampled.calls_path for sampled in made.values()})
+    return [*golden, *written, readme]
 
 
 def _choose(model: ModelManifest, kind: RuntimeKind, language: _Language) -> Artifact | None:
@@ -104,7 +104,8 @@ def _floats(form: Form) -> bool:
 
 def _sampled(folder: Path, model: ModelManifest, artifact: Artifact, recording: Recording) -> Sampled:
     calls = golden_calls(open_runtime(folder, artifact), model, recording)
-    path = f"{FOLDER}/golden/{PurePosixPath(artifact.file).name}.bin"
+    form = artifact.form  # artifacts that are given the same share a file
+    path = f"{FOLDER}/golden/{form.takes}_{form.chunk_frames}_{form.lookahead_frames}.bin"
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_bytes(calls.content)
     return Sampled(artifact, path, calls.classes)

@@ -70,7 +70,9 @@ def test_each_bundle_counts_one_more(out: Path, trust: TrustStore) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_a_bundle_is_private_until_it_is_given_away(out: Path, trust: TrustStore) -> None:
-    assert stat.S_IMODE(make(out / "b", trust).stat().st_mode) == 0o700
+    folder = make(out / "b", trust)
+    modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in (folder, *folder.rglob("*"))}
+    assert modes == {(True, 0o700), (False, 0o600)}
 
 
 @pytest.mark.parametrize("error", [BadInput("parity failed"), KeyboardInterrupt(), OSError("no room")])
@@ -86,7 +88,7 @@ def test_an_interruption_leaves_nothing(out: Path, trust: TrustStore, error: Bas
     assert make(out / "b", trust).is_dir()
 
 
-@pytest.mark.parametrize("moment", ["next_counter", "_sign", "_sync"])
+@pytest.mark.parametrize("moment", ["next_counter", "_sign", "_make_lasting"])
 def test_a_failure_while_sealing_leaves_nothing(
     out: Path, trust: TrustStore, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
