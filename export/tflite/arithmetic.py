@@ -22,6 +22,10 @@ _DTYPES: Final[dict[Bits, Dtype]] = {8: "int8", 16: "int16"}
 _LARGEST_WEIGHT: Final = 127  # TFLite's weights are symmetric: -127 to 127
 _LOWEST8, _HIGHEST8, _STEPS8, _STEPS16 = -128, 127, 255, 32768
 _HEADROOM16: Final = 2.0  # what carries on may grow past what was seen, and 16 bits have one to spare
+# Of FULLY_CONNECTED: with one scale a matrix beside float32 activations, and with one a channel.
+# tflite-runtime 2.14 refuses the second, as it must: it would take the first channel's scale for all.
+_PER_TENSOR_VERSION: Final = 9
+_PER_CHANNEL_VERSION: Final = 12
 _SMALLEST_SCALE: Final = 1e-9  # of a channel of zeros, whose scale means nothing but must not be 0
 
 
@@ -80,8 +84,7 @@ class Arithmetic:
 class DynamicArithmetic(Arithmetic):
     """int8 weights, float32 activations that the runtime quantises on the way in, anew on each call.
 
-    One scale a channel needs FULLY_CONNECTED of version 12, which tflite-runtime 2.14 refuses; with
-    `per_tensor` one scale serves the whole matrix, of version 9.
+    `per_tensor`: one scale for a whole matrix, for runtimes that know no more.
     """
 
     def __init__(self, graph: Graph, *, per_tensor: bool = False) -> None:
@@ -95,7 +98,7 @@ class DynamicArithmetic(Arithmetic):
         stored, _ = quantized_weight(self.graph, weight, per_tensor=self._per_tensor)
         kind = Kind((x.shape[0], len(weight)))
         offset = None if bias is None else self.graph.constant(bias)
-        version = 9 if self._per_tensor else 12
+        version = _PER_TENSOR_VERSION if self._per_tensor else _PER_CHANNEL_VERSION
         return ops.fully_connected(self.graph, x, stored, offset, kind, version=version, relu=relu)
 
     def convolve(self, x: Tensor, weight: Float32, bias: Float32, label: str) -> Tensor:
@@ -160,7 +163,7 @@ class StaticArithmetic(Arithmetic):
         stored, scales = quantized_weight(self.graph, weight)
         offset = None if bias is None else self._bias(bias, x, scales)
         kind = self.kind((x.shape[0], len(weight)), label, _bits(x))
-        version = 5 if x.dtype == "int8" else 11
+        version = _PER_CHANNEL_VERSION
         return ops.fully_connected(self.graph, x, stored, offset, kind, version=version, relu=relu)
 
     def convolve(self, x: Tensor, weight: Float32, bias: Float32, label: str) -> Tensor:

@@ -29,8 +29,8 @@ def lower(
     """The .tflite file of `network` in `form`, and the form with its state as the file stores it.
 
     `calibration`: recordings (T, W, E, F) as the network takes them, by which static int8 sets its scales.
-    `per_tensor`: weights of dynamic int8 as tflite-runtime 2.14 can run them. Raises BadInput where form or
-    calibration do not fit the network.
+    `per_tensor`: dynamic int8 with one scale a matrix, all that tflite-runtime 2.14 can run; it runs no
+    static int8 at all. Raises BadInput where form or calibration do not fit the network.
     """
     check_form(network, form)
     graph = Graph(f"qwrist {network.name} {form.precision}")
@@ -53,4 +53,6 @@ def _arithmetic(
                     f"{network.name} over whole windows cannot be static int8, whose state must be carried; "
                     "export it with a lookahead, or with dynamic int8"
                 )
-            return StaticArithmetic(graph, calibrated_ranges(network, form, calibration))
+            return StaticArithmetic(
+                graph, calibrated_ranges(network, form, calibration), per_tensor=per_tensor
+            )
