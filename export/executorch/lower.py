@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,6 +16,7 @@ from edge.samples import ELECTRODES, WRISTS, Float32
 from export.executorch.loops import delegate_of, insert
 from export.executorch.modules import Chunk
 from export.executorch.quantize import with_int8_weights
+from export.executorch.quiet import quiet_libraries
 from export.shapes import Lowered, check_form
 from personalize import spec
 
@@ -79,16 +77,3 @@ def _edge(module: nn.Module, example: tuple[Tensor, ...], *, int8: bool) -> Any:
 def _unverified() -> Any:  # noqa: ANN401  (untyped)
     """The verifier knows no higher-order operators, and scan is one."""
     return require("executorch.exir", "executorch").EdgeCompileConfig(_check_ir_validity=False)
-
-
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Hide what the exporter's libraries say of their own insides; its errors are exceptions and pass."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)

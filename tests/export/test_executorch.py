@@ -27,9 +27,7 @@ from tests.export.executorch_toys import Call, cut, random_call, windowed_networ
 from tests.export.toys import form, random_frames, small_network
 
 CLOSE = 1e-4
-INT8_CLOSE = (
-    0.3  # of log p: 8 bits through a few layers of random gain measure 0.02 to 0.12; a wrong scale, units
-)
+INT8_CLOSE = 0.3  # of log p: random layers measure 0.02 to 0.12, a wrong scale units
 
 
 def run_stock(program: bytes, *calls: tuple[npt.NDArray[np.generic], ...]) -> list[list[Float32]]:
