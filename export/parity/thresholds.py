@@ -31,6 +31,7 @@ class QuantizedLimits(_Record):
 
     cosine: float = Field(gt=0, le=1)
     agreement: float = Field(gt=0, le=1)
+    agreement_disturbed: float = Field(gt=0, le=1)
     cer_points: float = Field(ge=0)
 
 
