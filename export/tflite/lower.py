@@ -53,6 +53,4 @@ def _arithmetic(
                     f"{network.name} over whole windows cannot be static int8, whose state must be carried; "
                     "export it with a lookahead, or with dynamic int8"
                 )
-            return StaticArithmetic(
-                graph, calibrated_ranges(network, form, calibration), per_tensor=per_tensor
-            )
+            return StaticArithmetic(graph, calibrated_ranges(network, form, calibration))
