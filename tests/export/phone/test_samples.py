@@ -17,7 +17,7 @@ import pytest
 
 from edge.charset import CHARSET
 from edge.errors import BadInput
-from edge.manifest import RuntimeKind, read_manifest
+from edge.manifest import RuntimeKind, TensorSpec, read_manifest
 from edge.runtimes import Runtime
 from edge.runtimes.signature import LOG_PROBS, next_name
 from export.phone import golden_calls, write_samples
@@ -126,6 +126,36 @@ def test_cpp_notices_a_state_that_is_not_carried_and_a_key_that_differs(tmp_path
     cut_off = subprocess.run([binary, tmp_path], capture_output=True, text=True, check=False)
     assert cut_off.returncode == 1
     assert "cut off" in cut_off.stderr
+
+
+_ZEROS = """
+#include <cstdio>
+#include "tensors.h"
+int main() {
+  for (const qwrist::Tensor& tensor : qwrist::kLiteRtTensors) {
+    for (const std::uint8_t byte : qwrist::Zero(tensor)) std::printf("%02x", byte);
+    std::printf("\\n");
+  }
+}
+"""
+
+
+def test_cpp_starts_every_kind_of_state_at_real_zero(tmp_path: Path) -> None:
+    model = make_folder(tmp_path, [Cut("litert", form())])
+    integers = [
+        TensorSpec(name="a", shape=(2, 3), dtype="int8", scale=0.5, zero_point=-7),
+        TensorSpec(name="b", shape=(2,), dtype="int16", scale=0.5, zero_point=-300),
+        TensorSpec(name="c", shape=(3,)),
+    ]
+    cut = model.artifacts[0].form.model_copy(update={"state": tuple(integers)})
+    artifact = model.artifacts[0].model_copy(update={"form": cut})
+    write_samples(tmp_path, model, recording())
+    sources = tmp_path / "samples" / "cpp"
+    (sources / "model_constants.h").write_text(cpp(model, {"litert": Sampled(artifact, "x", (1,))}))
+    (sources / "zeros.cpp").write_text(_ZEROS)
+    run(tool("g++"), *STRICT, sources / "zeros.cpp", "-o", tmp_path / "zeros")
+    rows = run(tmp_path / "zeros").splitlines()
+    assert rows[1:] == [tensor.initial().tobytes().hex() for tensor in integers]
 
 
 @pytest.fixture(scope="module")
