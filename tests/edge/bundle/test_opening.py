@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from edge.bundle import BundleRefused, OpenBundle, Refusal, open_bundle, read_bundle, verify_bundle
 from edge.bundle.manifest import FILE_NAME, MAX_MANIFEST_BYTES, SIGNATURE_NAME
@@ -302,3 +304,58 @@ def test_a_runtime_of_another_age_is_refused_before_it_loads(
     pack(folder, trust, runtimes={"litert": wanted})
     bundle = open_bundle(folder, trust)
     assert refusal(lambda: bundle.runtime(bundle.artifact("litert"))).reason is reason
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    field=st.sampled_from(sorted(document(SigningKey(bytes(32)), plain_files()))),
+    value=JSON,
+    signed=st.booleans(),
+)
+def test_whatever_stands_in_a_manifest_gives_a_sentence(
+    folder: Path, trust: TrustStore, field: str, value: Any, signed: bool
+) -> None:
+    key = trust.signing_key()
+    good = document(key, plain_files())
+    assume(value != good[field])
+    sign(folder, good | {field: value}, key)
+    if not signed:
+        (folder / SIGNATURE_NAME).write_bytes(bytes(64))
+    if field in ("counter", "created", "qwrist_version", "runtimes") and _readable(folder, trust):
+        return  # any text, number or range will do
+    refusal(lambda: read_bundle(folder, trust.trusted()))
+
+
+def _readable(folder: Path, trust: TrustStore) -> bool:
+    return not _refused(folder, trust.trusted())
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0",
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b"\xff\xfe",
+        b'{"schema_version": 1e999}',
+        b"NaN",
+        b'"' * 999,
+    ],
+)
+def test_what_is_no_json_gives_a_sentence(
+    folder: Path, trust: TrustStore, content: bytes, signed: bool
+) -> None:
+    (folder / FILE_NAME).write_bytes(content)
+    signature = trust.signing_key().sign(content) if signed else bytes(64)
+    (folder / SIGNATURE_NAME).write_bytes(signature)
+    expected = Refusal.MALFORMED if signed else Refusal.WRONG_SIGNATURE
+    assert refusal(lambda: read_bundle(folder, trust.trusted())).reason is expected
