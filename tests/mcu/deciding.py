@@ -25,7 +25,7 @@ class Decided(NamedTuple):
 
     log_probs: Float32  # (M, K)
     text: str
-    instructions: int  # of the network, an emission; 0 on a computer
+    instructions: int  # of the network, the longest emission; 0 on a computer
     stack_bytes: int
 
 
@@ -43,5 +43,5 @@ def decide(run: Run, folder: Path, scenario: Scenario) -> Decided:
     text = ""
     for _, action, character in rows.tolist():
         text = text[:-1] if action == 2 else text + chr(character) if action == 1 else text
-    emissions, instructions, stack = np.frombuffer(output[cut:], _MEASURED)[0].tolist()
-    return Decided(rows["log_probs"], text, instructions // max(1, emissions), stack)
+    _, instructions, stack = np.frombuffer(output[cut:], _MEASURED)[0].tolist()
+    return Decided(rows["log_probs"], text, instructions, stack)

@@ -138,6 +138,12 @@ def emulate(board: Board, image: Path, folder: Path) -> None:
     )  # fmt: skip
 
 
+def image_sizes(image: Path, folder: Path) -> Sizes:
+    """What a whole image takes, without its stack."""
+    text, data, bss = map(int, run([_compiler(f"{_CROSS}size"), image], folder).splitlines()[1].split()[:3])
+    return Sizes(text + data, data + bss)
+
+
 def library_sizes(board: Board, folder: Path) -> Sizes:
     """What edge/c takes in a firmware for `board`, compiled for size."""
     objects = [folder / f"{source.stem}.o" for source in library()]

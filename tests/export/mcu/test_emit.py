@@ -58,7 +58,7 @@ def test_it_says_what_the_desk_says(copied: Path) -> None:
         ("qwrist/decode.c", r" && best != QW_BLANK", ""),
         ("qwrist/kernels.c", r"bias\[row\] \+", "0.5f * bias[row] +"),
         ("model/network.c", r"(past\w+\[i\] = )0.0f", r"\g<1>1.0f"),
-        ("model/golden.c", r"(labels_0\[\] = \{\n    )", r"\g<1>97, "),
+        ("model/golden.c", r"( labels_1\[\] = \{\n    )", r"\g<1>97, "),
     ],
 )
 def test_a_planted_fault_is_found(copied: Path, file: str, pattern: str, planted: str) -> None:

@@ -74,6 +74,7 @@ def test_raw_samples_become_the_text_of_numpy(made: Made, decided: list[Decided]
         assert len(found.text) > 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(toolchain.missing_tools()), reason="no Cortex-M to run on (make test-mcu insists)")
 def test_a_cortex_m_decodes_raw_samples_to_the_very_bits(
     made: Made, decided: list[Decided], tmp_path: Path
