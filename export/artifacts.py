@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final, assert_never
+from typing import NamedTuple, assert_never
 
 from edge.files import sync_folder
 from edge.manifest import Artifact, Form, ModelManifest, RuntimeKind, sha256_of, write_manifest
@@ -18,68 +18,109 @@ from export.parity import (
     ParityFailed,
     ParityReport,
     RuntimeParity,
+    Thresholds,
     expectations,
     load_thresholds,
     prove,
     write_report,
 )
+from export.plan import Planned, Wish, plan
 from export.shapes import Lowered
 from personalize.model import load_model
-from personalize.networks import streamed
+from personalize.networks import Network
 from personalize.spec import NetworkSpec
-
-FILE_NAMES: Final[dict[RuntimeKind, str]] = {
-    "executorch": "model.pte",
-    "litert": "model.tflite",
-    "tflm": "model_micro.tflite",
-}
 
 Progress = Callable[[str, int, int], None]
 """Called before each step: what is being done, its number from 0, and how many there are."""
+
+
+class Made(NamedTuple):
+    """Artifacts that agree with the desk, and how well."""
+
+    artifacts: tuple[Artifact, ...]
+    report: ParityReport
+    goldens: tuple[Golden, ...]  # with what the desk says of them, cut as the artifacts are
 
 
 def export_model(
     folder: Path,
     goldens: Sequence[Golden] = (),
     runtimes: Sequence[RuntimeKind] = ("executorch", "litert"),
+    wish: Wish | None = None,
+    *,
+    calibration: Sequence[Float32] = (),
+    thresholds: Thresholds | None = None,
     progress: Progress | None = None,
 ) -> ParityReport:
     """Write the artifacts of a model's folder beside its weights, and parity.json; update model.json.
 
-    Each artifact replaces its predecessor only once it has said what the network says on every golden
-    recording (a rehearsal where there are none). Raises ParityFailed with the figures, and keeps the old
-    file, where it does not; BadInput where the folder or the network cannot be exported.
+    They replace those of the same name once all of them have said what the network says on every golden
+    recording (a rehearsal where there are none), and are preferred from then on. Raises ParityFailed with
+    the figures where one does not, BadInput where the folder or the network cannot be exported; then all is
+    as before.
     """
     network, manifest = load_model(folder)
-    spec = (network if manifest.form.whole_window else streamed(network)).spec()
-    steps = iter(range(2 * len(runtimes) + 1))
+    planned = plan(network, manifest, wish or Wish(), runtimes)
+    goldens = goldens or [rehearsal(manifest)]
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as name:
+        staging = Path(name)
+        made = make(
+            staging,
+            network,
+            manifest,
+            planned,
+            goldens,
+            calibration=calibration,
+            thresholds=thresholds,
+            progress=progress,
+        )
+        for artifact in made.artifacts:
+            (staging / artifact.file).replace(folder / artifact.file)
+    sync_folder(folder)
+    write_manifest(folder, listing(manifest, made.artifacts))
+    write_report(folder, made.report)
+    return made.report
+
+
+def make(
+    folder: Path,
+    network: Network,
+    manifest: ModelManifest,
+    planned: Sequence[Planned],
+    goldens: Iterable[Golden],
+    *,
+    calibration: Sequence[Float32] = (),
+    thresholds: Thresholds | None = None,
+    progress: Progress | None = None,
+) -> Made:
+    """Write the planned artifacts into `folder`, each compared with `network` once it is there.
+
+    Raises ParityFailed with the figures at the first that does not say what the network says, BadInput for a
+    form that its runtime cannot have.
+    """
+    steps = iter(range(2 * len(planned) + 1))
 
     def tell(what: str) -> None:
         if progress is not None:
-            progress(what, next(steps), 2 * len(runtimes) + 1)
+            progress(what, next(steps), 2 * len(planned) + 1)
 
     tell("running the reference")
-    expected = expectations(network, manifest, goldens or [rehearsal(manifest)])
-    case = Case(manifest, expected, load_thresholds(), network)
-    compared: list[RuntimeParity] = []
-    for kind in runtimes:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as name:
-            staging = Path(name)
-            tell(f"lowering to {FILE_NAMES[kind]}")
-            manifest = _stage(staging, lower(spec, manifest.form, kind), manifest, kind)
-            tell(f"comparing {FILE_NAMES[kind]}")
-            compared.append(_compare(staging, manifest, kind, case))
-            (staging / FILE_NAMES[kind]).replace(folder / FILE_NAMES[kind])
-        sync_folder(folder)
-        write_manifest(folder, manifest)
+    expected = expectations(network, manifest, goldens, [one.form for one in planned])
+    case = Case(manifest, expected, thresholds or load_thresholds(), network)
+    artifacts, compared = [], list[RuntimeParity]()
+    for one in planned:
+        tell(f"lowering to {one.file}")
+        lowered = lower(one.network, one.form, one.runtime, calibration)
+        artifacts.append(_write(folder, one, lowered))
+        tell(f"comparing {one.file}")
+        compared.append(_compare(folder, artifacts[-1], case))
     report = ParityReport(
         network=manifest.network,
         simulated=manifest.simulated,
         thresholds=case.thresholds,
         runtimes=tuple(compared),
     )
-    write_report(folder, report)
-    return report
+    return Made(tuple(artifacts), report, expected)
 
 
 def lower(spec: NetworkSpec, form: Form, kind: RuntimeKind, calibration: Sequence[Float32] = ()) -> Lowered:
@@ -97,31 +138,34 @@ def lower(spec: NetworkSpec, form: Form, kind: RuntimeKind, calibration: Sequenc
             assert_never(kind)
 
 
-def _stage(staging: Path, lowered: Lowered, manifest: ModelManifest, kind: RuntimeKind) -> ModelManifest:
-    """Write an artifact into `staging`; the manifest that lists it instead of its predecessor."""
-    path = staging / FILE_NAMES[kind]
+def listing(manifest: ModelManifest, made: Sequence[Artifact]) -> ModelManifest:
+    """`manifest` with the artifacts that were made before all others, instead of those of the same name."""
+    names = {artifact.file for artifact in made}
+    others = [artifact for artifact in manifest.artifacts if artifact.file not in names]
+    return manifest.model_copy(update={"artifacts": (*made, *others)})
+
+
+def _write(folder: Path, planned: Planned, lowered: Lowered) -> Artifact:
+    path = folder / planned.file
     with path.open("wb") as file:
         file.write(lowered.content)
         file.flush()
         os.fsync(file.fileno())
-    artifact = Artifact(
-        file=path.name, runtime=kind, sha256=sha256_of(path), bytes=len(lowered.content), form=lowered.form
-    )
-    others = tuple(other for other in manifest.artifacts if other.runtime != kind)
-    return manifest.model_copy(
-        update={"artifacts": tuple(sorted((*others, artifact), key=lambda entry: entry.runtime))}
+    return Artifact(
+        file=path.name,
+        runtime=planned.runtime,
+        sha256=sha256_of(path),
+        bytes=len(lowered.content),
+        form=lowered.form,
     )
 
 
-def _compare(staging: Path, manifest: ModelManifest, kind: RuntimeKind, case: Case) -> RuntimeParity:
-    artifact = manifest.artifact(kind)
-    if artifact is None:
-        raise AssertionError(f"{kind} was staged before")
-    parity, _ = prove(open_runtime(staging, artifact), artifact, case)
+def _compare(folder: Path, artifact: Artifact, case: Case) -> RuntimeParity:
+    parity, _ = prove(open_runtime(folder, artifact), artifact, case)
     failures = parity.failures()
     if failures:
         raise ParityFailed(
-            f"{FILE_NAMES[kind]} was not written, because it does not say what the network says: "
+            f"{artifact.file} was not written, because it does not say what the network says: "
             + "; ".join(failures)
         )
     return parity

@@ -8,7 +8,7 @@ import typer
 
 from edge.errors import QwristError
 from qwrist import ui
-from qwrist.verbs import configs, demo, doctor, live, models, record, users
+from qwrist.verbs import bundles, configs, demo, doctor, exports, live, models, parity, record, users
 
 BAD_INPUT = 2  # the same code that a misspelt option gives
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES})  # what a user can make room for
@@ -27,14 +27,15 @@ for verb in (
     users.users,
     models.personalize,
     models.evaluate,
-    models.export,
-    models.parity,
+    exports.export,
+    parity.parity,
     live.type_,
     live.replay,
     users.forget,
     users.rollback,
 ):
     app.command(verb.__name__.rstrip("_"))(verb)
+app.add_typer(bundles.app, name="bundle")
 app.add_typer(configs.app, name="configs")
 
 _personalize = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

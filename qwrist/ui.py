@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -42,9 +43,17 @@ def progress(title: str) -> Iterator[Advance]:
         yield advance
 
 
+@contextmanager
+def steps(title: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar for work in named steps: call it with what is being done, its number and how many."""
+    with progress(title) as advance:
+        yield lambda what, step, total: advance(step, total, what)
+        advance(1, 1, "done")
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, words: int = 1) -> None:
     """Print a table; the first `words` columns to the left, the others, numbers, to the right."""
-    grid = Table(title=title, title_justify="left")
+    grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
         grid.add_column(column, justify="left" if i < words else "right", overflow="fold")
     for row in rows:

@@ -7,11 +7,13 @@ from export.parity.measures import Agreement, ParityFailed, compare
 from export.parity.report import (
     COLUMNS,
     FILE_NAME,
+    SUMMARY_COLUMNS,
     Figures,
     ParityReport,
     RuntimeParity,
     read_report,
     rows,
+    summary,
     write_report,
 )
 from export.parity.thresholds import Thresholds, load_thresholds
@@ -19,6 +21,7 @@ from export.parity.thresholds import Thresholds, load_thresholds
 __all__ = [
     "COLUMNS",
     "FILE_NAME",
+    "SUMMARY_COLUMNS",
     "Agreement",
     "Case",
     "Drift",
@@ -40,5 +43,6 @@ __all__ = [
     "read_report",
     "rows",
     "spec_of",
+    "summary",
     "write_report",
 ]

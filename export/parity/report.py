@@ -117,6 +117,29 @@ def rows(report: ParityReport) -> list[tuple[str, ...]]:
     return found
 
 
+SUMMARY_COLUMNS: Final = ("artifact", "in", "max |Δ log p|", "agree", "same text", "CER", "")
+
+
+def summary(report: ParityReport) -> list[tuple[str, ...]]:
+    """A line of text an artifact and runtime, under SUMMARY_COLUMNS: the worst difference, the typing."""
+    found: list[tuple[str, ...]] = []
+    for parity in report.runtimes:
+        typing = next((one for one in parity.figures if one.cer_runtime is not None), parity.figures[0])
+        same = sum(one.identical_text for one in parity.figures)
+        found.append(
+            (
+                parity.file or "the network",
+                parity.runtime,
+                f"{max(one.max_delta for one in parity.figures):.1e}",
+                _cells(typing)[2],
+                f"{same} of {len(parity.figures)}",
+                _cer(typing),
+                "FAILED" if parity.failures() else "",
+            )
+        )
+    return found
+
+
 def _artifact(parity: RuntimeParity) -> str:
     return f"{parity.file or 'network'} {parity.precision}"
 

@@ -62,7 +62,7 @@ def golden_calls(runtime: Runtime, manifest: ModelManifest, recording: Recording
     content: list[bytes] = []
     classes: list[int] = []
     settling = manifest.settling_frames // manifest.stride
-    for number, inputs in enumerate(_cut(recording, runtime.form)):
+    for number, inputs in enumerate(inputs_of(recording, runtime.form)):
         content += [array.tobytes() for array in inputs]
         log_probs, state = runtime.run(inputs[0] if len(inputs) == 1 else (inputs[0], inputs[1]), state)
         seen = number * len(log_probs)
@@ -76,7 +76,7 @@ def golden_calls(runtime: Runtime, manifest: ModelManifest, recording: Recording
     return GoldenCalls(b"".join(content), tuple(classes))
 
 
-def _cut(recording: Recording, form: Form) -> Iterator[tuple[npt.NDArray[Any], ...]]:
+def inputs_of(recording: Recording, form: Form) -> Iterator[tuple[npt.NDArray[Any], ...]]:
     """The inputs of each whole call in the first GOLDEN_S."""
     frames = min(len(recording.frames), round(GOLDEN_S * FRAME_RATE_HZ))
     still = recording.emg_uv - recording.emg_uv[:1]

@@ -14,7 +14,7 @@ from firmware_bridge.sinks import StreamSink
 from personalize.base_users import forbid
 from qwrist import ui
 from qwrist.bands import Sim
-from qwrist.verbs import live, models, record
+from qwrist.verbs import exports, live, models, parity, record
 from qwrist.verbs.live import LiveSession
 from qwrist.verbs.record import Recorded, Wish
 from qwrist.verbs.users import AsJson
@@ -60,18 +60,18 @@ def demo(as_json: AsJson = False) -> None:
     ui.note(f"2/{_STEPS} personalize: from the base that ships with qwrist")
     done = models.fit(user, models.choose_recipe())
     ui.note(f"3/{_STEPS} export: ExecuTorch and TFLite, each compared with the desk before it is kept")
-    models.lower(user, done.folder)
+    exports.lower(user, done.folder)
     from export.parity import ParityFailed
 
     ui.note(f"4/{_STEPS} parity: the files on the disk against the desk, on the test recording")
-    parity = models.prove(user, done.folder)
-    if parity.failures():
-        raise ParityFailed("; ".join(parity.failures()))
+    report = parity.prove(user, done.folder).report
+    if report.failures():
+        raise ParityFailed("; ".join(report.failures()))
     ui.note(f"5/{_STEPS} type: {LIVE_S:.0f} s in real time, over the same link")
     typed = live.decode_live(
         USER, Sim(WEARER, speed=1.0), "litert", None, LIVE_S, None if as_json else StreamSink(sys.stdout)
     )
-    outcome = _outcome(recorded, done, parity, typed)
+    outcome = _outcome(recorded, done, report, typed)
     if as_json:
         ui.emit_json(outcome._asdict() | {"typed": typed.truth, "decoded": typed.text})
         return
@@ -98,11 +98,11 @@ def _fresh_user(store: UserStore) -> User:
 
 
 def _outcome(
-    recorded: list[Recorded], done: Personalized, parity: ParityReport, typed: LiveSession
+    recorded: list[Recorded], done: Personalized, proved: ParityReport, typed: LiveSession
 ) -> Outcome:
     report, manifest = done.report, read_manifest(done.folder)
     sizes = {artifact.runtime: artifact.bytes / 1e6 for artifact in manifest.artifacts}
-    figures = [figure for runtime in parity.runtimes for figure in runtime.figures]
+    figures = [figure for runtime in proved.runtimes for figure in runtime.figures]
     seconds = sum(one.enrollment.progress.recorded_s for one in recorded)
     p50, p95 = typed.latency_ms(50), typed.latency_ms(95)
     return Outcome(

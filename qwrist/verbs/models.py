@@ -1,8 +1,7 @@
-"""`personalize`, `evaluate`, `export`, `parity`: from recordings to a model that a device runs."""
+"""`personalize`, `evaluate`: from recordings to a model, and how well it reads."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +9,7 @@ import typer
 
 from edge.errors import BadInput
 from edge.extras import require
-from edge.manifest import ModelManifest, RuntimeKind, read_manifest
+from edge.manifest import ModelManifest, read_manifest
 from edge.session import Session, read_session
 from edge.store import User, UserStore
 from personalize import recipe as recipes
@@ -20,7 +19,6 @@ from qwrist.verbs.users import AsJson, UserId
 
 if TYPE_CHECKING:
     from edge.runtimes import Runtime
-    from export.parity import ParityReport
     from personalize.fit import Personalized
     from personalize.report import FitReport
 
@@ -192,73 +190,3 @@ def _open(folder: Path, manifest: ModelManifest, runtime: RuntimeName) -> Runtim
     from personalize.reference import TorchRuntime
 
     return TorchRuntime(load_model(folder)[0], manifest.form)
-
-
-def export(user: UserId, model: ModelOption = None, as_json: AsJson = False) -> None:
-    """Write .pte and .tflite beside a model, each only once it says what the desk says."""
-    found = UserStore.default().user(user)
-    folder = model_folder(found, model)
-    report = lower(found, folder)
-    if as_json:
-        ui.emit_json(report.model_dump(mode="json"))
-    else:
-        render_parity(report, f"Exported to {folder}", read_manifest(folder))
-
-
-def lower(user: User, folder: Path) -> ParityReport:
-    """Export with a progress bar. Raises ParityFailed and keeps the files before, where they disagree."""
-    require("torch", "train")
-    from export.artifacts import export_model
-    from export.golden import golden_of
-
-    golden = golden_of(held_out(user, folder), read_manifest(folder))
-    with ui.progress("exporting") as advance:
-        report = export_model(folder, [golden], progress=lambda what, step, total: advance(step, total, what))
-        advance(1, 1, "compared")
-    return report
-
-
-def parity(user: UserId, model: ModelOption = None, as_json: AsJson = False) -> None:
-    """Compare the exported files with the desk on the held-out recording. Exit code 1 if one departs."""
-    found = UserStore.default().user(user)
-    folder = model_folder(found, model)
-    report = prove(found, folder)
-    if as_json:
-        ui.emit_json(report.model_dump(mode="json") | {"failures": list(report.failures())})
-    else:
-        render_parity(report, f"Parity of {folder}", read_manifest(folder))
-    if report.failures():
-        raise typer.Exit(FAILED)
-
-
-def prove(user: User, folder: Path) -> ParityReport:
-    """Compare every artifact of a model with its network on the held-out recording."""
-    require("torch", "train")
-    from export.golden import golden_of
-    from export.parity import check_artifacts
-
-    manifest = read_manifest(folder)
-    if not manifest.artifacts:
-        raise BadInput(f"nothing of {folder} was exported yet; run: qwrist export --user {user.id}")
-    return check_artifacts(folder, [golden_of(held_out(user, folder), manifest)])
-
-
-def render_parity(report: ParityReport, title: str, manifest: ModelManifest) -> None:
-    """A line an artifact and recording."""
-    rows: list[Sequence[object]] = []
-    for one in report.runtimes:
-        size = _megabytes(manifest, one.runtime)
-        for figures in one.figures:
-            same = "identical" if figures.identical_text else "DIFFERS"
-            cer = "-" if figures.cer_runtime is None else f"{figures.cer_runtime:.1f} %"
-            rows.append((one.runtime, size, f"{figures.max_delta:.1e}", same, cer))
-    ui.table(title, ["runtime", "MB", "max |Δ log p|", "text", "CER"], rows)
-    compared = sorted({figures.golden for one in report.runtimes for figures in one.figures})
-    ui.say(f"Compared with the desk on {', '.join(compared)}.")
-    for failure in report.failures():
-        ui.say(failure)
-
-
-def _megabytes(manifest: ModelManifest, runtime: RuntimeKind) -> str:
-    artifact = manifest.artifact(runtime)
-    return "-" if artifact is None else f"{artifact.bytes / 1e6:.2f}"

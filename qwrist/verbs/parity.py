@@ -1,0 +1,120 @@
+"""`parity`: does an exported file say what the desk says, stage by stage?"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge.bundle import OpenBundle, verify_bundle
+from edge.errors import BadInput
+from edge.extras import require
+from edge.files import write_atomically
+from edge.manifest import read_manifest
+from edge.store import User, UserStore
+from edge.trust import TrustStore
+from qwrist import ui
+from qwrist.verbs.models import FAILED, ModelOption, held_out, model_folder
+from qwrist.verbs.users import AsJson
+
+if TYPE_CHECKING:
+    from export.golden import Golden
+    from export.parity import ParityReport, Proof
+
+ThresholdsOption = Annotated[
+    Path | None, typer.Option("--thresholds", help="Limits of parity (default: configs/parity.yaml).")
+]
+
+
+def parity(
+    user: Annotated[str | None, typer.Option("--user", help="The user whose model is compared.")] = None,
+    model: ModelOption = None,
+    bundle: Annotated[Path | None, typer.Option(help="A bundle's folder, instead of a user's model.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots of the errors.")] = None,
+    thresholds: ThresholdsOption = None,
+    own_process: Annotated[
+        bool, typer.Option("--own-process", help="Run each file in a process of its own as well.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the exported files with the desk, stage by stage. Exit code 1 if one departs."""
+    if (user is None) == (bundle is None):
+        raise BadInput("name a model, with --user ID, or a bundle, with --bundle FOLDER")
+    require("torch", "train")
+    if bundle is not None:
+        proof = prove_bundle(bundle, thresholds, own_process=own_process)
+        title = f"Parity of {bundle}"
+    else:
+        found = UserStore.default().user(str(user))
+        folder = model_folder(found, model)
+        proof = prove(found, folder, thresholds, own_process=own_process)
+        title = f"Parity of {folder}"
+    if html is not None:
+        _write_page(html, proof, title)
+    if as_json:
+        ui.emit_json(proof.report.model_dump(mode="json") | {"failures": list(proof.report.failures())})
+    else:
+        render_parity(proof.report, title)
+    if proof.report.failures():
+        raise typer.Exit(FAILED)
+
+
+def prove(user: User, folder: Path, thresholds: Path | None = None, *, own_process: bool = False) -> Proof:
+    """Compare every artifact of a model with its network, on the held-out recording and what disturbs it."""
+    require("torch", "train")
+    from export.golden import listen, scenarios
+
+    manifest = read_manifest(folder)
+    if not manifest.artifacts:
+        raise BadInput(f"nothing of {folder} was exported yet; run: qwrist export --user {user.id}")
+    goldens = [listen(scenario, manifest) for scenario in scenarios(held_out(user, folder))]
+    return _check(folder, goldens, thresholds, own_process=own_process)
+
+
+def prove_bundle(folder: Path, thresholds: Path | None = None, *, own_process: bool = False) -> Proof:
+    """Compare every artifact of a bundle with what its golden vectors say. Raises BundleRefused."""
+    bundle = verify_bundle(folder, TrustStore.default())
+    with unpacked(bundle) as checked:
+        return _check(checked, (), thresholds, own_process=own_process)
+
+
+def _check(folder: Path, goldens: Sequence[Golden], thresholds: Path | None, *, own_process: bool) -> Proof:
+    from export.parity import check, load_thresholds
+
+    limits = load_thresholds(thresholds)
+    with ui.steps("comparing") as progress:
+        return check(folder, goldens, thresholds=limits, own_process=own_process, progress=progress)
+
+
+def _write_page(path: Path, proof: Proof, title: str) -> None:
+    from export.parity.html import page
+
+    try:
+        write_atomically(path, page(proof, title).encode())
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror}); name another file") from None
+
+
+def render_parity(report: ParityReport, title: str) -> None:
+    """A line an artifact and runtime; which recordings, and what is wrong."""
+    from export.parity import SUMMARY_COLUMNS, summary
+
+    ui.table(title, SUMMARY_COLUMNS, summary(report), words=2)
+    goldens = list(dict.fromkeys(one.golden for runtime in report.runtimes for one in runtime.figures))
+    ui.say(f"Compared with the desk on: {', '.join(goldens)}.")
+    for failure in report.failures():
+        ui.say(failure)
+
+
+@contextmanager
+def unpacked(bundle: OpenBundle) -> Iterator[Path]:
+    """A folder with the very bytes that were verified, for what reads files."""
+    with tempfile.TemporaryDirectory(prefix="qwrist-") as name:
+        for path, content in bundle.contents.items():
+            (Path(name) / path).parent.mkdir(parents=True, exist_ok=True)
+            (Path(name) / path).write_bytes(content)
+        yield Path(name)
