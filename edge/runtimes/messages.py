@@ -55,11 +55,13 @@ class Run(_Record):
 
 
 class Opened(_Record):
-    """It is loaded: what it is, and the most memory that the process held so far."""
+    """It is loaded: what it is, what that took, and the most memory held before and after."""
 
     what: Literal["opened"] = "opened"
     name: str
     form: Form
+    load_s: float
+    idle_bytes: int  # with the runtime's library imported
     peak_bytes: int
 
 

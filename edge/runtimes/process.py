@@ -77,6 +77,7 @@ class ProcessRuntime:
             self.close()
             raise
         self.name, self.form = f"{answer.name}, own process", answer.form
+        self.load_s, self.idle_bytes = answer.load_s, answer.idle_bytes
         self.peak_bytes = answer.peak_bytes
         """The most memory that the process has held at once, as of its last answer; 0 where not known."""
 

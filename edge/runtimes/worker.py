@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final, assert_never
 
 from edge.errors import BadInput, QwristError
+from edge.manifest import RuntimeKind
 from edge.runtimes.messages import Body, Message, Open, Opened, Ran, Refused, Run, read_message, write_message
 from edge.runtimes.opening import open_runtime
 from edge.runtimes.protocol import Runtime
+from edge.runtimes.quiet import quiet_loading
 
+_LIBRARIES: Final[Mapping[RuntimeKind, tuple[str, ...]]] = {
+    "executorch": ("executorch.runtime",),
+    "litert": ("ai_edge_litert.interpreter",),
+    "tflm": ("tflite_micro.python.tflite_micro.runtime",),
+}
 _STATUS: Final = Path("/proc/self/status")
 
 
@@ -41,8 +52,18 @@ def _answer(runtime: Runtime | None, request: Message) -> tuple[Runtime | None, 
     body: Body = request.body
     match body:
         case Open():
+            _import_library(body.kind or body.artifact.runtime)
+            idle, began = peak_bytes(), time.perf_counter()
             runtime = open_runtime(Path(body.folder), body.artifact, body.threads, body.kind)
-            return runtime, Message(Opened(name=runtime.name, form=runtime.form, peak_bytes=peak_bytes()))
+            load_s = time.perf_counter() - began
+            opened = Opened(
+                name=runtime.name,
+                form=runtime.form,
+                load_s=load_s,
+                idle_bytes=idle,
+                peak_bytes=peak_bytes(),
+            )
+            return runtime, Message(opened)
         case Run():
             if runtime is None:
                 raise BadInput("nothing is loaded yet; send an artifact first")
@@ -54,6 +75,14 @@ def _answer(runtime: Runtime | None, request: Message) -> tuple[Runtime | None, 
             raise BadInput(f"{body.what!r} is an answer, not a request")
         case _:
             assert_never(body)
+
+
+def _import_library(kind: RuntimeKind) -> None:
+    """Import what the runtime will, so that a model's memory can be told from the library's."""
+    with quiet_loading():
+        for module in _LIBRARIES[kind]:
+            with suppress(ImportError):
+                importlib.import_module(module)
 
 
 def main() -> None:

@@ -349,8 +349,8 @@ def test_a_drift_is_seen_as_a_rise(model: Model) -> None:
 
     frames = random_frames(0, 40)
     reference = Planted(model, "float32")
-    steady = drift(Planted(model, "float32"), reference, frames, 60)
-    leaking = drift(Leaking(model, "float32"), reference, frames, 60)
+    runtimes = [Planted(model, "float32"), Leaking(model, "float32")]
+    steady, leaking = drift(runtimes, reference, frames, 60)
     assert steady.max_delta == (0.0,) * 20
     assert (steady.differing, steady.state_delta) == (0, 0.0)
     assert min(leaking.max_delta) > 0
