@@ -19,10 +19,10 @@ from personalize import spec
 GATES: Final = 4
 HIDDEN_LIMIT: Final = 1.0  # of h, a product of a sigmoid and a tanh
 # Of c in int16. A cell that counts grows without end (566 in 90 s of a demo's wearer), and a scale that holds
-# all of it loses what the others say; held at 32 it is as saturated as it was, tanh(c) being 1 from 9 on
+# all of it loses what the others say; held at 64 it is as saturated as it was, tanh(c) being 1 from 9 on
 # (docs/decisions/0005-static-int8.md).
-CELL_LIMIT: Final = 32.0
-_SATURATED: Final = 8.0  # a gate at 8 is open to 3e-4; wider ranges coarsen the tables of int16 kernels
+CELL_LIMIT: Final = 64.0
+_SATURATED: Final = 8.0  # a gate at 8 is open but for 3e-4: a wider range says no more, a narrower one less
 _FUSED_VERSION: Final = 2  # of BIDIRECTIONAL_SEQUENCE_LSTM: the first with time-major input
 _FUSED_HYBRID_VERSION: Final = 3  # the first whose int8 weights are quantised symmetrically
 
