@@ -18,6 +18,7 @@ from edge.ctc import greedy
 from edge.edits import text_of
 from edge.highpass import HighPass
 from edge.samples import Float32
+from export.golden import UV_PER_LSB, scenarios
 from tests.mcu import toolchain
 from tests.mcu.replaying import Replayed, Run, decode, replay
 from tests.mcu.signals import Expected, Scene, expected_of, hard_scene, real_scene, typing_scene
@@ -71,6 +72,23 @@ def test_frames_and_normalisation_are_those_of_numpy(program: Run, make: type[Sc
     scene = make()
     expected = expected_of(scene)
     assert_agrees(replay_once(program, scene, expected), expected)
+
+
+def test_the_golden_scenarios_agree(program: Run) -> None:
+    departures = []
+    for scenario in scenarios(typing_s=3.0):
+        for part in scenario.segments:
+            floats = Scene(scenario.emg_uv[part], scenario.valid[part])
+            expected = expected_of(floats)
+            raw = Scene(scenario.counts[part], scenario.valid[part])  # type: ignore[arg-type]
+            found = replay_once(program, raw, expected, uv_per_lsb=UV_PER_LSB)
+            np.testing.assert_array_equal(found.frames.valid, expected.frames.valid)
+            departures.append(np.abs(found.frames.values - expected.frames.values).ravel())
+            assert np.abs(found.network_input - expected.network_input).max() <= LOG_EVERYWHERE
+    together = np.concatenate(departures)
+    assert len(departures) > 6
+    assert together.max() <= LOG_EVERYWHERE
+    assert np.quantile(together, 0.999) <= LOG_MOSTLY
 
 
 def test_real_recordings_agree_as_well(program: Run) -> None:

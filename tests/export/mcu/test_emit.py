@@ -71,6 +71,7 @@ def test_a_planted_fault_is_found(copied: Path, file: str, pattern: str, planted
     assert "DEPARTS" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(toolchain.missing_tools()), reason="no Cortex-M to run on (make test-mcu insists)")
 def test_it_says_so_on_a_cortex_m(copied: Path) -> None:
     done = make(copied, "board", "objects")
