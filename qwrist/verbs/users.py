@@ -8,6 +8,7 @@ import typer
 
 from edge.errors import BadInput
 from edge.store import UserStore
+from edge.trust import TrustStore
 from qwrist import ui
 
 UserId = Annotated[str, typer.Option("--user", help="The user's id: a-z, 0-9, - and _, at most 32.")]
@@ -42,6 +43,7 @@ def forget(
     if not yes and not typer.confirm(question, err=True):
         raise BadInput("nothing was removed; say yes, or add --yes")
     gone = store.forget(user)
+    TrustStore.default().forget_user(user)
     ui.note(f"removed {gone.files} files of {user}, {gone.bytes / 1e6:.1f} MB. Out of reach:")
     for place in gone.beyond_reach:
         ui.note(f"  {place}")

@@ -97,13 +97,17 @@ def talkative(name: str, chunk_frames: int, seed: int = 0) -> tuple[Network, Mod
     manifest = describe(network, user="ada", simulated=True, sides=SIDES, prior=prior)
     cut = manifest.form.model_copy(update={"chunk_frames": chunk_frames})
     manifest = manifest.model_copy(update={"form": cut})
+    make_talkative(network, manifest, rehearsal(manifest, duration_s=4.0).frames)
+    return network, manifest
+
+
+def make_talkative(network: Network, manifest: ModelManifest, frames: Float32) -> None:
+    """Let the best class of what it says of `frames` vary, mostly the blank."""
     head = network.head
     assert isinstance(head, torch.nn.Linear)
     with torch.no_grad():
         head.weight.mul_(LOUD_HEAD)
         head.bias.zero_()
-        frames = rehearsal(manifest, duration_s=4.0).frames
-        log_probs = emissions(TorchRuntime(network, cut), frames, Geometry.of_manifest(manifest))
+        log_probs = emissions(TorchRuntime(network, manifest.form), frames, Geometry.of_manifest(manifest))
         margin = log_probs[:, : CHARSET.blank].max(-1) - log_probs[:, CHARSET.blank]
         head.bias[CHARSET.blank] = float(np.quantile(margin, BLANK_SHARE))
-    return network, manifest
