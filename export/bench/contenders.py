@@ -14,6 +14,7 @@ from edge.extras import require
 from edge.manifest import Artifact, Form, Precision, read_manifest
 from edge.runtimes import Runtime, open_runtime
 from edge.runtimes.process import ProcessRuntime
+from edge.runtimes.quiet import quiet_loading
 from export import onnx
 from export.bench.child import Load, Order
 from export.bench.examples import example
@@ -106,7 +107,8 @@ def _onnx(network: Network, form: Form, precision: Precision) -> Contender:
 def _quantized(path: Path) -> bytes:
     """ONNX Runtime's own dynamic quantization, in place: int8 weights of products and LSTMs."""
     tools: Any = require("onnxruntime.quantization", "parity")
-    tools.quantize_dynamic(path, path, weight_type=tools.QuantType.QInt8)
+    with quiet_loading():  # it recommends a preprocessing that a chunk of fixed shape has no use for
+        tools.quantize_dynamic(path, path, weight_type=tools.QuantType.QInt8)
     return path.read_bytes()
 
 
