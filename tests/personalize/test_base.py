@@ -30,9 +30,11 @@ def test_no_figure_is_made_from_a_base_user():
             forbid(int(number))
 
 
-def test_the_shipped_base_is_the_one_of_its_card():
-    card, network = base.card(), base.load()
-    assert network.name == card.network == "streaming"
+@pytest.mark.parametrize(("name", "most_bytes"), [("streaming", 2_000_000), ("micro", 700_000)])
+def test_the_shipped_bases_are_those_of_their_cards(name, most_bytes):
+    card, network = base.card(name), base.load(name)
+    assert network.name == card.network == name
+    assert card.taught_by == {"streaming": None, "micro": "streaming"}[name]
     assert set(card.users) | set(card.validation_users) <= set(BASE_USERS)
     assert not set(card.users) & set(card.validation_users)
     assert "make_base" in card.command
@@ -40,7 +42,12 @@ def test_the_shipped_base_is_the_one_of_its_card():
     assert tested
     for user in tested:
         forbid(user)
-    assert base.path().stat().st_size < 2_000_000
+    assert base.path(name).stat().st_size < most_bytes
+
+
+def test_a_network_that_ships_no_base_is_refused():
+    with pytest.raises(BadInput, match="no base of a tds network"):
+        base.load("tds")
 
 
 def test_a_base_that_is_not_its_cards_is_refused(tmp_path, monkeypatch):
