@@ -13,7 +13,7 @@ import pytest
 from edge.charset import CHARSET
 from edge.errors import BadInput
 from edge.runtimes.tflm import TflmRuntime, smallest_arena
-from export.mcu import emit
+from export.mcu import emit, memory_of
 from export.mcu.flatbuffer import read_file
 from tests.export.mcu.making import Made
 from tests.mcu import toolchain
@@ -117,6 +117,7 @@ def test_tflite_micro_runs_at_the_printed_arena(made: Made) -> None:
     )
     assert 1.2 * measured <= reserved <= 1.2 * measured + 16
     assert smallest_arena(made.content) == measured
+    assert memory_of(made.content).flash_bytes == len(made.content) + 8448 + 5120
     runtime = TflmRuntime(made.content, made.artifact.form, arena_bytes=measured)
     frames = made.goldens[0].frames[:2]
     log_probs, _ = runtime.run(frames, runtime.initial_state())
