@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 # Pins what builds the package as well, in pip's isolated build environment.
 export PIP_CONSTRAINT := $(CURDIR)/constraints/build.txt
 
-.PHONY: help setup demo test test-slow test-light test-tflite-runtime lint bench lock clean
+.PHONY: help setup setup-arm demo test test-slow test-light test-tflite-runtime test-mcu lint bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this
@@ -35,6 +35,9 @@ test: $(READY)  ## The everyday suite
 
 test-slow: $(READY)  ## The training gates
 	$(BIN)/python -m pytest -m slow
+
+test-mcu: $(READY)  ## The C on emulated Cortex-M boards (gcc-arm-none-eabi, qemu-system-arm)
+	$(BIN)/python -m tests.mcu
 
 lint: $(READY)  ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -64,8 +67,18 @@ test-tflite-runtime: $(READY) .venv-tflite-runtime/.ready  ## The same under tfl
 	$(BIN)/python -m tests.environments export build/environment-model
 	.venv-tflite-runtime/bin/python -m tests.environments run build/environment-model
 
+# Arm's tools: estimates of a microcontroller's NPU, and ExecuTorch's Cortex-M backend. Optional.
+.venv-arm/.ready: constraints/arm.txt
+	$(PYTHON) -m venv .venv-arm
+	.venv-arm/bin/python $(PIP_INSTALL) -c constraints/arm.txt torch
+	.venv-arm/bin/python $(PIP_INSTALL) -c constraints/arm.txt -e '.[executorch,train,arm]'
+	touch $@
+
+setup-arm: .venv-arm/.ready  ## Install Arm's tools into .venv-arm; `make` then names them to export
+	@echo "export QWRIST_VELA=$(CURDIR)/.venv-arm/bin/vela QWRIST_ARM_PYTHON=$(CURDIR)/.venv-arm/bin/python"
+
 lock:  ## Resolve constraints/*.txt anew
 	$(PYTHON) constraints/lock.py
 
 clean:  ## Remove environments and caches
-	rm -rf .venv .venv-light .venv-tflite-runtime build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-light .venv-tflite-runtime .venv-arm build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,6 +12,7 @@ FULL = ".[litert,executorch,train,bundle,micro,parity,ble,sim,dev]"
 ENVIRONMENTS = {
     "full": ["torch==2.13.0", FULL],
     "light": [".[litert]"],
+    "arm": ["torch==2.13.0", ".[executorch,train,arm]"],
     "tflite-runtime": [".", "tflite-runtime==2.14.0", "numpy==1.26.4"],
 }
 HEADER = "# Written by constraints/lock.py; see docs/decisions/0002-environments.md\n"

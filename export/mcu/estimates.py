@@ -21,7 +21,7 @@ _NO_CORTEX_M: Final = (
 def write_estimates(folder: Path, model: Path, content: bytes) -> list[str]:
     """Write what can be predicted of a static int8 .tflite file, and of the model in folder `model`.
 
-    vela.json: Ethos-U55 for two sizes. model_cortex_m.pte and .json: ExecuTorch's Cortex-M backend. A tool
+    vela.json: Ethos-U55 in two sizes. cortex_m.pte and .json: ExecuTorch's Cortex-M backend. A tool
     that is absent leaves a sentence in README.md instead; all sentences are given back.
     """
     folder.mkdir()
@@ -49,4 +49,4 @@ def _cortex_m(folder: Path, model: Path) -> str:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         return f"no program for ExecuTorch's Cortex-M backend was made: {last}"
-    return done.stdout.strip().splitlines()[-1]
+    return done.stdout.strip().splitlines()[-1].replace(f"{folder}{os.sep}", "")
