@@ -135,8 +135,10 @@ class Pipeline:
         with clock.measure(Stage.FRAMES):
             features, frames = self._spectrogram.step(state.features, emg, chunk.valid)
         with clock.measure(Stage.NORMALIZE):
-            norm, values = state.norm, frames.values
-            if norm is not None:
+            norm = state.norm
+            if norm is None:
+                values = np.where(frames.valid[:, :, None, None], frames.values, np.float32(0))
+            else:
                 norm, values = self._norm.step(norm, frames)
             waiting = np.concatenate([state.frames, values])
         with clock.measure(Stage.NETWORK):

@@ -131,6 +131,18 @@ def test_an_absent_band_does_not_matter() -> None:
     assert decode([chunk]) == decode([other])
 
 
+@pytest.mark.parametrize("normalized", [True, False])
+def test_what_is_missing_moves_nothing(normalized: bool) -> None:
+    changes = {} if normalized else {"normalization": None}
+    chunk, other = signal(6000), signal(6000)
+    for one in (chunk, other):
+        one.valid[:, 1] = False
+    other.emg_uv[:, 1] = 7.0
+    heard = [decode([one], Pipeline(manifest(**changes), LeakyRuntime())) for one in (chunk, other)]
+    assert heard[0] == heard[1]
+    assert len(heard[0]) > 10
+
+
 def test_a_filtered_source_is_not_filtered_again() -> None:
     filtered = Pipeline(manifest(), LeakyRuntime(), filtered=True)
     assert decode([signal(3000)], filtered) != decode([signal(3000)])
