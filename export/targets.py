@@ -104,7 +104,7 @@ def export_mcu(source: Source, destination: Path, board: str) -> Bundled:
         (artifact,) = made.artifacts
         content = (staging / artifact.file).read_bytes()
         memory = mcu.memory_of(content)
-        mcu.check_fits(memory.model_bytes, memory.arena_bytes, board)
+        mcu.check_fits(memory.flash_bytes, memory.arena_bytes, board)
         mcu.emit(staging / "c", manifest, artifact, content, goldens, planned[0].network)
         mcu.write_estimates(staging / "estimates", source.folder, content)
     return Bundled(destination, manifest, made)
