@@ -8,7 +8,7 @@ import typer
 
 from edge.errors import QwristError
 from qwrist import ui
-from qwrist.verbs import bundles, configs, demo, doctor, exports, live, models, parity, record, users
+from qwrist.verbs import bench, bundles, configs, demo, doctor, exports, live, models, parity, record, users
 
 BAD_INPUT = 2  # the same code that a misspelt option gives
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES})  # what a user can make room for
@@ -29,6 +29,7 @@ for verb in (
     models.evaluate,
     exports.export,
     parity.parity,
+    bench.bench,
     live.type_,
     live.replay,
     users.forget,
