@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,11 @@ from export.executorch.quiet import quiet_libraries
 from export.shapes import Lowered, check_form
 from personalize import spec
 
+_NO_STATIC_INT8: Final = (
+    "a .pte of int8_static is not made: XNNPACK departs silently from the static graph that it is given "
+    "(docs/decisions/0006-recurrences-on-executorch.md); choose int8_dynamic, which is as small and faster"
+)
+
 
 def lower(
     network: spec.NetworkSpec,
@@ -29,12 +34,13 @@ def lower(
     """The .pte program forward(frames or samples and valid, *state) -> (log_probs, *new state).
 
     `int8_dynamic` stores the weights of the linear maps, the convolutions of the streaming networks and the
-    recurrences in int8, and rounds what they multiply as it comes: it needs no `calibration`. Raises
-    BadInput where the form does not fit the network, and for `int8_static`.
+    recurrences in int8, and rounds what they multiply row by row as it comes: it needs no `calibration`, and
+    chunks of any length say the same. Raises BadInput where the form does not fit the network, and for
+    `int8_static`.
     """
     check_form(network, form)
     if form.precision == "int8_static":
-        raise BadInput("a .pte of int8_static cannot be made: ...; choose int8_dynamic")
+        raise BadInput(_NO_STATIC_INT8)
     int8 = form.precision == "int8_dynamic"
     with torch.no_grad(), quiet_libraries():
         chunk = Chunk(network).eval()

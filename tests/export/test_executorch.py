@@ -17,14 +17,15 @@ from edge.runtimes.quiet import quiet_loading
 from edge.samples import Float32
 from export.executorch import lower
 from export.executorch.contents import contents_of
-from export.executorch.modules import Chunk
+from export.executorch.modules import Chunk, stage_of
+from export.executorch.quantize import with_int8_weights
 from export.parity import ParityReport
 from personalize import spec, spec_numpy
 from personalize.model import load_model
 from personalize.networks import build, streamed
 from personalize.reference import TorchRuntime
 from tests.export.executorch_toys import Call, cut, random_call, windowed_network, with_front
-from tests.export.toys import form, random_frames, small_network
+from tests.export.toys import form, random_array, random_frames, small_network
 
 CLOSE = 1e-4
 INT8_CLOSE = 0.3  # of log p: random layers measure 0.02 to 0.12, a wrong scale units
@@ -99,6 +100,20 @@ def test_all_matrix_products_and_cells_are_xnnpacks(raw: Lowered, int8: Lowered)
         assert set(contents.delegates) == {"XnnpackBackend"}
         product = ("linear", "addmm", "mm", "bmm", "convolution", "sigmoid", "tanh")
         assert not [name for name in contents.operators if name.split("::")[1].split(".")[0] in product]
+
+
+def test_small_weights_keep_their_bits() -> None:
+    rng = np.random.default_rng(0)
+    small = np.float32(1e-3) * random_array(rng, 8, 16)
+    linear = spec.Linear(small, np.zeros(8, np.float32))
+    body = stage_of(linear)
+    x = torch.from_numpy(random_array(rng, 4, 16))
+    with torch.no_grad():
+        rounded = with_int8_weights(torch.export.export(body, (x, ())), (x, ()))
+        error = (rounded(x, ())[0].numpy() - x.numpy() @ small.T) / np.abs(small).max()
+    assert (
+        0 < np.abs(error).max() < 0.1
+    )  # 8 bits of each factor; with XNNPACK's least scale, 0.5
 
 
 def test_the_front_end_stays_in_float(int8: Lowered) -> None:
@@ -176,6 +191,22 @@ def test_real_networks_in_dynamic_int8_keep_their_size(
     assert len(lowered.program) < size
     assert contents_of(lowered.program).quantized_weights == products
     assert CLOSE < lowered.departures(1)[0] < INT8_CLOSE
+
+
+@pytest.mark.slow
+def test_dynamic_int8_says_the_same_in_chunks_of_any_length() -> None:
+    network = small_network(3, hidden=8)
+    frames = random_frames(5, 16)
+    said = []
+    for chunk in (2, 8):
+        lowered = Lowered(network, chunk, "int8_dynamic")
+        runtime = ExecuTorchRuntime(lowered.program, lowered.form)
+        state, parts = runtime.initial_state(), []
+        for part in np.split(frames, 16 // chunk):
+            log_probs, state = runtime.run(part, state)
+            parts.append(log_probs)
+        said.append(np.concatenate(parts))
+    np.testing.assert_array_equal(said[0], said[1])
 
 
 @pytest.mark.slow
