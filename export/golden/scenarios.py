@@ -23,7 +23,8 @@ TYPING: Final = "typing"
 _POSTURES: Final = 20  # distinct patterns over the electrodes: more than a decoder needs to vary its answer
 _BURST_S: Final = 0.1  # activity of a key press
 _PERIOD_S: Final = 0.2  # five presses a second: fast typing
-_REST_UV: Final = 4.0  # noise of an electrode at rest
+_REST_UV: Final = 4.0  # between the bursts of a rehearsal
+_NOISE_UV: Final = 2.46  # rms of a band's input noise: hands at rest, nothing else
 _OFFSET_UV: Final = 400.0  # of a dry electrode, which the high-pass takes away
 _CUT_S: Final = 3.0  # of a disturbed scenario
 _EVENT_S: Final = 1.0  # when its disturbance begins
@@ -137,7 +138,7 @@ def _rest(seed: int) -> Scenario:
     rng = np.random.default_rng(seed + 1)
     samples = round(_CUT_S * RATE_HZ)
     offset_uv = _OFFSET_UV * rng.standard_normal((WRISTS, ELECTRODES))
-    noise_uv = _REST_UV * rng.standard_normal((samples, WRISTS, ELECTRODES))
+    noise_uv = _NOISE_UV * rng.standard_normal((samples, WRISTS, ELECTRODES))
     emg_uv = (noise_uv + offset_uv).astype(np.float32)
     return _disturbed("rest", "hands at rest, electrodes with offsets", emg_uv, _worn(samples))
 
