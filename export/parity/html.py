@@ -31,7 +31,8 @@ h3 { font-size: 1rem; margin: 1rem 0 0 }
 table { border-collapse: collapse; font-size: .86rem; width: 100% } p.fault { color: #b00020 }
 th, td { text-align: right; padding: .18rem .5rem; border-bottom: 1px solid #e3e6ea; white-space: nowrap }
 th:nth-child(-n+3), td:nth-child(-n+3) { text-align: left } td:last-child { color: #b00020; font-weight: 600 }
-svg { display: block; width: 100%; height: auto; overflow: visible } svg text { font-size: 11px; fill: #60676f }
+svg { display: block; width: 100%; height: auto; overflow: visible }
+svg text { font-size: 11px; fill: #60676f }
 .grid { stroke: #e3e6ea }
 .limit { stroke: #b00020; stroke-dasharray: 5 4 } .error { stroke: #2f6db5; fill: none }
 .key { fill: #d97706 } .note { color: #60676f } .wide { overflow-x: auto }
