@@ -24,7 +24,7 @@ from edge.manifest import Artifact, Precision, sha256_of, write_manifest
 from edge.normalize import Prior
 from edge.samples import ELECTRODES, SIDES, WRISTS
 from export.artifacts import lower
-from export.bench import COLUMNS, BenchReport, bench, rows
+from export.bench import COST_COLUMNS, SPEED_COLUMNS, BenchReport, bench, cost_rows, speed_rows
 from export.plan import Wish, plan
 from personalize.model import describe
 from personalize.networks import build
@@ -73,10 +73,15 @@ def main() -> None:
     wish = Wish(precisions, chunk_ms=given.chunk_ms, lookahead_ms=given.lookahead_ms)
     for name in given.networks:
         report = measure(name, wish, given.calls)
-        table = Table(*COLUMNS, title=f"{name}, one thread, {report.machine}", title_justify="left")
-        for row in rows(report):
-            table.add_row(*row)
-        Console(width=180).print(table)
+        print(f"\n{name}, one thread, {report.machine}")
+        for columns, rows in (
+            (SPEED_COLUMNS, speed_rows(report)),
+            (COST_COLUMNS, cost_rows(report)),
+        ):
+            table = Table(*columns)
+            for row in rows:
+                table.add_row(*row)
+            Console(width=120).print(table)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Installed with qwrist, or named with `-p export.pytest_plugin`. A model's folder
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,10 +43,16 @@ def pytest_collection_modifyitems(
 
 
 def _items(session: pytest.Session, folder: Path, thresholds: str | None) -> Iterator[pytest.Item]:
+    from edge.bundle import FILE_NAME, unpacked, verify_bundle
     from edge.manifest import read_manifest
+    from edge.trust import TrustStore
     from export.golden import FOLDER, TYPING, read_goldens, scenarios
 
     try:
+        if (folder / FILE_NAME).exists():  # a bundle: nothing of it runs before its signature holds
+            opened = ExitStack()
+            session.config.add_cleanup(opened.close)
+            folder = opened.enter_context(unpacked(verify_bundle(folder, TrustStore.default())))
         manifest = read_manifest(folder)
         if (folder / FOLDER).is_dir():
             names = [stored.golden.name for stored in read_goldens(folder, manifest)]

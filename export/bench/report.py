@@ -94,39 +94,52 @@ class BenchReport(_Record):
 
 TORCH: Final = "torch eager"
 ONNX: Final = "ONNX Runtime"
-COLUMNS: Final = (
-    "artifact", "runtime", "precision", "chunk", "MB", "load ms", "peak MB", "CPU ms", "p99", "real time",
-    "MMAC/s", "weights MB/s", "× torch", "× ONNX",
-)  # fmt: skip
+SPEED_COLUMNS: Final = ("artifact", "in", "a call", "CPU ms", "p99", "real time", "× torch", "× ONNX")
+COST_COLUMNS: Final = ("artifact", "in", "MB", "load ms", "peak MB", "MMAC/s", "read MB/s")
 
 
-def rows(report: BenchReport) -> list[tuple[str, ...]]:
-    """A line of text a contender, under COLUMNS; equal cut and precision beside each other."""
+def speed_rows(report: BenchReport) -> list[tuple[str, ...]]:
+    """How fast each contender is, a line of text each, under SPEED_COLUMNS."""
+    return [
+        (
+            *_who(row),
+            _chunk(row),
+            f"{row.cpu_ms_median:.3f}",
+            f"{row.cpu_ms_p99:.3f}",
+            f"{row.real_time_factor:.4f}",
+            _times(report.times(row, TORCH)),
+            _times(report.times(row, ONNX)),
+        )
+        for row in _sorted(report)
+    ]
+
+
+def cost_rows(report: BenchReport) -> list[tuple[str, ...]]:
+    """What each contender takes, a line of text each, under COST_COLUMNS."""
+    return [
+        (
+            *_who(row),
+            f"{row.bytes / 1e6:.2f}",
+            f"{row.load_ms:.0f}",
+            f"{row.peak_mb:.0f} (+{row.peak_mb - row.idle_mb:.0f})" if row.peak_mb else "-",
+            f"{row.mmac_per_s:.0f}",
+            f"{row.weights_mb_per_s:.0f}",
+        )
+        for row in _sorted(report)
+    ]
+
+
+def _sorted(report: BenchReport) -> list[BenchRow]:
+    """Equal cut and precision beside each other."""
 
     def together(row: BenchRow) -> tuple[object, ...]:
         return row.whole_window, row.chunk_frames, row.lookahead_frames, row.precision, row.cpu_ms_median
 
-    return [_cells(report, row) for row in sorted(report.rows, key=together)]
+    return sorted(report.rows, key=together)
 
 
-def _cells(report: BenchReport, row: BenchRow) -> tuple[str, ...]:
-    memory = f"{row.peak_mb:.0f} (+{row.peak_mb - row.idle_mb:.0f})" if row.peak_mb else "-"
-    return (
-        row.file or "network",
-        row.contender if row.takes == "frames" else f"{row.contender}, {row.takes}",
-        row.precision,
-        _chunk(row),
-        f"{row.bytes / 1e6:.2f}",
-        f"{row.load_ms:.0f}",
-        memory,
-        f"{row.cpu_ms_median:.3f}",
-        f"{row.cpu_ms_p99:.3f}",
-        f"{row.real_time_factor:.4f}",
-        f"{row.mmac_per_s:.0f}",
-        f"{row.weights_mb_per_s:.0f}",
-        _times(report.times(row, TORCH)),
-        _times(report.times(row, ONNX)),
-    )
+def _who(row: BenchRow) -> tuple[str, str]:
+    return row.file or f"network, {row.precision}", row.contender
 
 
 def _chunk(row: BenchRow) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge.bundle import OpenBundle, verify_bundle
+from edge.bundle import unpacked, verify_bundle
 from edge.errors import BadInput
 from edge.extras import require
 from edge.files import write_atomically
@@ -108,13 +106,3 @@ def render_parity(report: ParityReport, title: str) -> None:
     ui.say(f"Compared with the desk on: {', '.join(goldens)}.")
     for failure in report.failures():
         ui.say(failure)
-
-
-@contextmanager
-def unpacked(bundle: OpenBundle) -> Iterator[Path]:
-    """A folder with the very bytes that were verified, for what reads files."""
-    with tempfile.TemporaryDirectory(prefix="qwrist-") as name:
-        for path, content in bundle.contents.items():
-            (Path(name) / path).parent.mkdir(parents=True, exist_ok=True)
-            (Path(name) / path).write_bytes(content)
-        yield Path(name)

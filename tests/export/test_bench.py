@@ -14,7 +14,18 @@ from edge.features import BINS
 from edge.manifest import Artifact, Form, sha256_of, write_manifest
 from edge.samples import ELECTRODES, WRISTS
 from export import tflite
-from export.bench import COLUMNS, BenchReport, BenchRow, bench, macs, read_bench, rows, write_bench
+from export.bench import (
+    COST_COLUMNS,
+    SPEED_COLUMNS,
+    BenchReport,
+    BenchRow,
+    bench,
+    cost_rows,
+    macs,
+    read_bench,
+    speed_rows,
+    write_bench,
+)
 from export.bench.examples import example
 from export.parity import spec_of
 from personalize import spec
@@ -95,9 +106,11 @@ def test_only_equals_are_compared() -> None:
     assert report.times(quantized, "torch eager") is None
     assert report.times(quantized, "ONNX Runtime") == 2.0
     assert report.times(longer, "torch eager") is None
-    table = rows(report)
-    assert all(len(line) == len(COLUMNS) for line in table)
-    assert [line[2] for line in table] == ["float32", "float32", "int8_dynamic", "int8_dynamic", "float32"]
+    speed, cost = speed_rows(report), cost_rows(report)
+    assert all(len(line) == len(SPEED_COLUMNS) for line in speed)
+    assert all(len(line) == len(COST_COLUMNS) for line in cost)
+    assert [line[:2] for line in speed] == [line[:2] for line in cost]
+    assert [line[6] for line in speed] == ["8.00", "1.00", "-", "-", "-"]
 
 
 def test_a_report_survives_the_file(tmp_path: Path) -> None:

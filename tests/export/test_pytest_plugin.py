@@ -34,7 +34,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return pytester.runpytest_inprocess("-p", "export.pytest_plugin", "-p", "no:randomly", *arguments)
+    return pytester.runpytest_inprocess("-p", "no:randomly", *arguments)
 
 
 def test_each_artifact_and_golden_is_a_test(pytester: pytest.Pytester, bundle: Path) -> None:

@@ -95,15 +95,25 @@ def test_a_phones_bundle_is_whole_signed_and_agrees(run: Run, user: User, home: 
 
 
 @pytest.mark.usefixtures("litert_alone", "user")
-def test_an_altered_bundle_never_reaches_a_runtime(run: Run, tmp_path: Path) -> None:
+def test_an_altered_bundle_never_reaches_a_runtime(
+    run: Run, tmp_path: Path, pytester: pytest.Pytester
+) -> None:
     out = tmp_path / "bundle"
     export = ("export", "--user", "ada", "--target", "phone", "--precision", "float32")
     assert run(*export, "--out", str(out)).code == 0
+    pytester.runpytest_inprocess("-p", "no:randomly", f"--qwrist-bundle={out}").assert_outcomes(passed=6)
     model = out / "model.tflite"
     content = bytearray(model.read_bytes())
     content[len(content) // 2] ^= 1
     model.write_bytes(content)
-    for arguments in (["bundle", "verify", str(out)], ["parity", "--bundle", str(out)]):
+    result = pytester.runpytest_inprocess("-p", "no:randomly", f"--qwrist-bundle={out}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*is not the file that was signed*"])
+    for arguments in (
+        ["bundle", "verify", str(out)],
+        ["parity", "--bundle", str(out)],
+        ["bench", "--bundle", str(out)],
+    ):
         answer = run(*arguments)
         assert answer.code == 2
         assert "is not the file that was signed" in answer.err
