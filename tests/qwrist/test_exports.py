@@ -21,6 +21,8 @@ from tests.conftest import Run
 from tests.export.toys import make_talkative
 from tests.personalize.toys import toy_session
 
+pytest_plugins = ["pytester"]
+
 BARELY = recipe.load("streaming").model_copy(
     update={"steps": 2, "evaluations": 1, "batch_windows": 2, "window_s": 2.0}
 )
