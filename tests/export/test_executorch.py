@@ -219,11 +219,11 @@ def test_a_whole_window_agrees(whole_window_program: Path) -> None:
 @pytest.mark.slow
 def test_a_latency_controlled_stream_equals_its_torch_twin() -> None:
     torch.manual_seed(1)
-    twin = streamed(build("spatial_lstm").eval(), 10)
-    network = twin.spec()
+    trained = build("spatial_lstm").eval()
+    network = streamed(trained, 10).spec()
     cut_so: Form = cut(network, 15)
     runtime = ExecuTorchRuntime(lower(network, cut_so).content, cut_so)
-    reference = TorchRuntime(twin, cut_so)
+    reference = TorchRuntime(trained, cut_so)
     frames = random_frames(2, 5 * 15 + 10)
     state, expected_state = runtime.initial_state(), reference.initial_state()
     for start in range(0, 75, 15):
