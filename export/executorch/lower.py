@@ -21,8 +21,8 @@ from export.shapes import Lowered, check_form
 from personalize import spec
 
 _NO_STATIC_INT8: Final = (
-    "a .pte of int8_static is not made: XNNPACK departs silently from the static graph that it is given "
-    "(docs/decisions/0006-recurrences-on-executorch.md); choose int8_dynamic, which is as small and faster"
+    "a .pte of int8_static is not made: XNNPACK departs silently from a static graph of the whole network, "
+    "and static linear maps alone gain nothing; choose int8_dynamic, which is as small and as fast"
 )
 
 

@@ -111,9 +111,7 @@ def test_small_weights_keep_their_bits() -> None:
     with torch.no_grad():
         rounded = with_int8_weights(torch.export.export(body, (x, ())), (x, ()))
         error = (rounded(x, ())[0].numpy() - x.numpy() @ small.T) / np.abs(small).max()
-    assert (
-        0 < np.abs(error).max() < 0.1
-    )  # 8 bits of each factor; with XNNPACK's least scale, 0.5
+    assert 0 < np.abs(error).max() < 0.1  # 8 bits of each factor; with XNNPACK's least scale, 0.5
 
 
 def test_the_front_end_stays_in_float(int8: Lowered) -> None:
