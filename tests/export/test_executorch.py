@@ -19,6 +19,7 @@ from export.executorch import lower
 from export.executorch.contents import contents_of
 from export.executorch.modules import Chunk, stage_of
 from export.executorch.quantize import with_int8_weights
+from export.executorch.quiet import quiet_libraries
 from export.parity import ParityReport
 from personalize import spec, spec_numpy
 from personalize.model import load_model
@@ -108,7 +109,7 @@ def test_small_weights_keep_their_bits() -> None:
     linear = spec.Linear(small, np.zeros(8, np.float32))
     body = stage_of(linear)
     x = torch.from_numpy(random_array(rng, 4, 16))
-    with torch.no_grad():
+    with torch.no_grad(), quiet_libraries():
         rounded = with_int8_weights(torch.export.export(body, (x, ())), (x, ()))
         error = (rounded(x, ())[0].numpy() - x.numpy() @ small.T) / np.abs(small).max()
     assert 0 < np.abs(error).max() < 0.1  # 8 bits of each factor; with XNNPACK's least scale, 0.5
