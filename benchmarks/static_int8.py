@@ -67,8 +67,12 @@ def validation_frames(user: User) -> Float32:
 def main() -> None:
     """Print a row for each change."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--user", required=True)
-    user = UserStore.default().user(parser.parse_args().user)
+    parser.add_argument("--user", default="demo", help="whose model in use is measured (default: demo)")
+    wanted = parser.parse_args().user
+    if wanted not in UserStore.default().users():
+        print(f"there is no user {wanted!r} to measure; make one: make demo")
+        return
+    user = UserStore.default().user(wanted)
     frames = validation_frames(user)
     folder = user.current()
     assert folder is not None

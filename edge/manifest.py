@@ -154,6 +154,11 @@ class ModelManifest(_Record):
         """The preferred artifact for `runtime`, if one was exported."""
         return next((a for a in self.artifacts if a.runtime == runtime), None)
 
+    def desk_artifact(self, runtime: RuntimeKind) -> Artifact | None:
+        """What a computer with a front end decodes with: frames, in a stream before whole windows."""
+        fed = [a for a in self.artifacts if a.runtime == runtime and a.form.takes == "frames"]
+        return min(fed, key=lambda artifact: artifact.form.whole_window, default=None)
+
     @model_validator(mode="before")
     @classmethod
     def _read_schema_1(cls, document: Any) -> Any:  # noqa: ANN401  (JSON)

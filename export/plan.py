@@ -10,6 +10,7 @@ from edge.features import FRAME_RATE_HZ
 from edge.manifest import Form, ModelManifest, Precision, RuntimeKind, Takes
 from personalize.forms import form_of
 from personalize.front_end import with_front_end
+from personalize.geometry import WINDOW_AFTER_S, WINDOW_BEFORE_S
 from personalize.networks import Network, streamed
 from personalize.spec import NetworkSpec
 
@@ -19,7 +20,9 @@ _PRECISIONS: Final[dict[Precision, str]] = {"float32": "", "int8_dynamic": "_int
 _TAKES: Final[dict[Takes, str]] = {"frames": "", "samples": "_samples", "samples_int16": "_samples16"}
 # Normalisation is written out frame by frame in an artifact that takes samples.
 _MAX_SAMPLE_FRAMES: Final = 64
-_MAX_MS: Final = 16_000.0  # four training windows; more would only be slow to start
+_MAX_MS: Final = 4000.0  # a training window, chunk and lookahead together; more would only be slow to start
+# Whole windows overlap by what is only context: twice as much is said once more as is said at all.
+_MIN_WINDOW_MS: Final = 1.5e3 * (WINDOW_BEFORE_S + WINDOW_AFTER_S)
 _MAX_UV_PER_LSB: Final = 1000.0  # 16 steps for a signal of millivolts
 
 
@@ -53,6 +56,7 @@ def plan(
     chunk = desk.chunk_frames if wish.chunk_ms is None else frames_of_ms(wish.chunk_ms, "--chunk-ms", network)
     lookahead = 0 if wish.lookahead_ms is None else frames_of_ms(wish.lookahead_ms, "--lookahead-ms", network)
     whole = network.bidirectional and wish.lookahead_ms is None
+    _check_length(chunk * _FRAME_MS, lookahead * _FRAME_MS, network, whole=whole)
     cut = desk.model_copy(
         update={
             "takes": wish.takes,
@@ -103,6 +107,20 @@ def frames_of_ms(milliseconds: float, option: str, network: Network) -> int:
     return round(milliseconds / _FRAME_MS)
 
 
+def _check_length(chunk_ms: float, lookahead_ms: float, network: Network, *, whole: bool) -> None:
+    if chunk_ms + lookahead_ms > _MAX_MS:
+        raise BadInput(
+            f"chunk and lookahead together are {chunk_ms + lookahead_ms:g} ms; "
+            f"at most {_MAX_MS:g} are read at once"
+        )
+    if whole and chunk_ms < _MIN_WINDOW_MS:
+        raise BadInput(
+            f"{network.name} in whole windows needs {_MIN_WINDOW_MS:g} ms of them and more, "
+            f"of which {_MIN_WINDOW_MS / 1.5:g} are context; choose a longer --chunk-ms, "
+            "or add --lookahead-ms to stream"
+        )
+
+
 def _check_input(form: Form) -> None:
     if form.takes != "frames" and form.input_frames > _MAX_SAMPLE_FRAMES:
         raise BadInput(
@@ -113,7 +131,7 @@ def _check_input(form: Form) -> None:
         raise BadInput("int16 samples need their scale; add --uv-per-lsb")
     if form.takes != "samples_int16" and form.uv_per_lsb is not None:
         raise BadInput(
-            "--uv-per-lsb is the scale of int16 samples; add --input samples-int16, or leave it out"
+            "--uv-per-lsb is the scale of int16 samples; add --input samples_int16, or leave it out"
         )
     if form.uv_per_lsb is not None and not 0 < form.uv_per_lsb < _MAX_UV_PER_LSB:
         raise BadInput(f"--uv-per-lsb is {form.uv_per_lsb:g}; expected microvolts a step, such as 0.5")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -99,19 +99,27 @@ def export_mcu(source: Source, destination: Path, board: str) -> Bundled:
         )
     one_emission = Wish(("int8_static",), chunk_ms=1000 * manifest.stride / FRAME_RATE_HZ)
     planned = plan(network, manifest, one_emission, ("tflm",))
+
+    def accept(path: Path) -> None:
+        memory = mcu.memory_of(path.read_bytes())
+        mcu.check_fits(memory.flash_bytes, memory.arena_bytes, board)
+
     with writing_bundle(destination, "mcu", source.trust) as staging:
-        manifest, made, goldens = _fill(staging, source, network, manifest, planned)
+        manifest, made, goldens = _fill(staging, source, network, manifest, planned, accept)
         (artifact,) = made.artifacts
         content = (staging / artifact.file).read_bytes()
-        memory = mcu.memory_of(content)
-        mcu.check_fits(memory.flash_bytes, memory.arena_bytes, board)
         mcu.emit(staging / "c", manifest, artifact, content, goldens, planned[0].network)
         mcu.write_estimates(staging / "estimates", source.folder, content)
     return Bundled(destination, manifest, made)
 
 
 def _fill(
-    staging: Path, source: Source, network: Network, manifest: ModelManifest, planned: Sequence[Planned]
+    staging: Path,
+    source: Source,
+    network: Network,
+    manifest: ModelManifest,
+    planned: Sequence[Planned],
+    accept: Callable[[Path], None] | None = None,
 ) -> tuple[ModelManifest, Made, tuple[Golden, ...]]:
     """What every bundle holds: artifacts that agree with the desk, goldens to repeat that, reports."""
     calibration = calibration_windows(source.user, source.folder) if calibrated(planned) else ()
@@ -124,6 +132,7 @@ def _fill(
         calibration=calibration,
         thresholds=source.thresholds,
         progress=source.progress,
+        accept=accept,
     )
     manifest = listing(manifest.model_copy(update={"artifacts": ()}), made.artifacts)
     write_manifest(staging, manifest)

@@ -8,6 +8,7 @@ import numpy as np
 
 from edge.charset import CHARSET
 from edge.ctc import greedy, settled
+from edge.errors import BadInput
 from edge.features import HOP, FeatureState, LogSpectrogram
 from edge.manifest import ModelManifest
 from edge.runtimes import Runtime, State
@@ -55,6 +56,11 @@ def _emissions(
     before, after = geometry.warmup // stride, geometry.after // stride
     count = max(0, (frames - form.lookahead_frames) // stride)
     said = form.chunk_frames // stride
+    if said <= before + after:
+        raise BadInput(
+            f"windows of {form.chunk_frames} frames overlap by {geometry.warmup + geometry.after}, "
+            "which leaves nothing of them to say; export longer ones: --chunk-ms"
+        )
     found = np.zeros((count, CHARSET.num_classes), np.float32)
     state = runtime.initial_state()
     for first in range(0, count, said - before - after):  # emissions; later chunks overwrite the overlap

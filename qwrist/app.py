@@ -54,8 +54,9 @@ def run(application: typer.Typer) -> None:
         if error.errno not in DISK:
             raise
         ui.note(
-            f"qwrist: {error.strerror} ({error.filename or 'the user store'}); make room, or set QWRIST_HOME "
-            "to another folder. A recording that this cut short is sealed by the next enroll"
+            f"qwrist: {error.strerror} ({error.filename or 'while writing'}); make room there, or name "
+            "another place: QWRIST_HOME for the user store, --out for a bundle. A recording that this cut "
+            "short is sealed by the next enroll"
         )
         raise SystemExit(BAD_INPUT) from None
 

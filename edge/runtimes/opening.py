@@ -14,10 +14,12 @@ from edge.runtimes.tflm import TflmRuntime
 
 
 def open_preferred(folder: Path, manifest: ModelManifest, kind: RuntimeKind, threads: int = 1) -> Runtime:
-    """Load the preferred artifact for `kind`. Raises BadInput where none was exported, or as open_runtime."""
-    artifact = manifest.artifact(kind)
+    """Load what a desk decodes with in `kind`. Raises BadInput where there is none, or as open_runtime."""
+    artifact = manifest.desk_artifact(kind)
     if artifact is None:
-        raise BadInput(f"{folder} holds no model for {kind}; run: qwrist export --user {manifest.user}")
+        raise BadInput(
+            f"{folder} holds no model of frames for {kind}; run: qwrist export --user {manifest.user}"
+        )
     return open_runtime(folder, artifact, threads)
 
 

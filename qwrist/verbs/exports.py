@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -10,6 +12,7 @@ import typer
 
 from edge.errors import BadInput
 from edge.extras import require
+from edge.files import locked
 from edge.manifest import Precision, Takes, read_manifest
 from edge.store import User, UserStore
 from edge.trust import TrustStore
@@ -31,42 +34,6 @@ class Target(StrEnum):
     MCU = "mcu"
 
 
-class PrecisionName(StrEnum):
-    """How an artifact stores its numbers."""
-
-    FLOAT32 = "float32"
-    INT8_DYNAMIC = "int8-dynamic"
-    INT8_STATIC = "int8-static"
-
-    @property
-    def precision(self) -> Precision:
-        """As the manifest spells it."""
-        names: dict[PrecisionName, Precision] = {
-            PrecisionName.FLOAT32: "float32",
-            PrecisionName.INT8_DYNAMIC: "int8_dynamic",
-            PrecisionName.INT8_STATIC: "int8_static",
-        }
-        return names[self]
-
-
-class InputName(StrEnum):
-    """What an artifact takes."""
-
-    FRAMES = "frames"
-    SAMPLES = "samples"
-    SAMPLES_INT16 = "samples-int16"
-
-    @property
-    def takes(self) -> Takes:
-        """As the manifest spells it."""
-        names: dict[InputName, Takes] = {
-            InputName.FRAMES: "frames",
-            InputName.SAMPLES: "samples",
-            InputName.SAMPLES_INT16: "samples_int16",
-        }
-        return names[self]
-
-
 _DEFAULT_PRECISIONS: Final[dict[Target | None, tuple[Precision, ...]]] = {
     None: ("float32",),
     Target.PHONE: ("float32", "int8_dynamic"),
@@ -85,13 +52,13 @@ def export(
     ] = None,
     model: ModelOption = None,
     precision: Annotated[
-        list[PrecisionName] | None,
-        typer.Option(help="Repeat it for several (default: float32, and int8-dynamic for a phone)."),
+        list[Precision] | None,
+        typer.Option(help="Repeat it for several (default: float32, and int8_dynamic for a phone)."),
     ] = None,
     takes: Annotated[
-        InputName,
+        Takes,
         typer.Option("--input", help="What the files take; for samples, the front end is in the graph."),
-    ] = InputName.FRAMES,
+    ] = "frames",
     uv_per_lsb: Annotated[float | None, typer.Option(help="Microvolts a step, of int16 samples.")] = None,
     chunk_ms: Annotated[float | None, typer.Option(help="What one call advances by.")] = None,
     lookahead_ms: Annotated[
@@ -112,8 +79,8 @@ def export(
 
     limits = load_thresholds(thresholds) if thresholds else None
     default = _DEFAULT_PRECISIONS[target]
-    precisions = tuple(dict.fromkeys(name.precision for name in precision)) if precision else default
-    wish = Wish(precisions, takes.takes, chunk_ms, lookahead_ms, uv_per_lsb)
+    precisions = tuple(dict.fromkeys(precision)) if precision else default
+    wish = Wish(precisions, takes, chunk_ms, lookahead_ms, uv_per_lsb)
     match target:
         case None:
             if out is not None:
@@ -126,7 +93,7 @@ def export(
         case Target.MCU:
             if wish != Wish(default) or precision:
                 raise BadInput(
-                    "a microcontroller takes frames, one emission at a time, in int8-static; leave "
+                    "a microcontroller takes frames, one emission at a time, in int8_static; leave "
                     "--precision, --input, --chunk-ms and --lookahead-ms out"
                 )
             _show_bundle(bundle_for_mcu(found, model, out, board, limits), as_json=as_json)
@@ -138,15 +105,16 @@ def lower(
     """Export with a progress bar. Raises ParityFailed and keeps the files before, where they disagree."""
     require("torch", "train")
     from export.artifacts import export_model
-    from export.golden import golden_of
+    from export.golden import listen, scenarios
     from personalize.calibration import calibration_windows
 
-    golden = golden_of(held_out(user, folder), read_manifest(folder))
+    manifest, session = read_manifest(folder), held_out(user, folder)
+    goldens = [listen(scenario, manifest) for scenario in scenarios(session)]
     needs_calibration = wish is not None and "int8_static" in wish.precisions
     with ui.steps("exporting") as progress:
         return export_model(
             folder,
-            [golden],
+            goldens,
             wish=wish,
             calibration=calibration_windows(user, folder) if needs_calibration else (),
             thresholds=thresholds,
@@ -160,8 +128,10 @@ def bundle_for_phone(
     """Write a phone's bundle with a progress bar. Raises ParityFailed, BadInput; then there is none."""
     from export.targets import Source, export_phone
 
-    destination = _destination(user, out, Target.PHONE)
-    with ui.steps("exporting for a phone") as progress:
+    with (
+        _destination(user, out, Target.PHONE) as destination,
+        ui.steps("exporting for a phone") as progress,
+    ):
         session = held_out(user, folder)
         source = Source(user, folder, session, TrustStore.default(), thresholds, progress)
         return export_phone(source, destination, wish)
@@ -175,14 +145,14 @@ def bundle_for_mcu(
     from export.targets import Source, export_mcu
 
     find_target(board)  # refused before minutes of teaching
-    destination = _destination(user, out, Target.MCU)
-    folder = model_folder(user, model)
-    if model is None:
-        folder = _micro(user, folder)
-    with ui.steps("exporting for a microcontroller") as progress:
+    with _destination(user, out, Target.MCU) as destination:
+        folder = model_folder(user, model)
+        if model is None:
+            folder = _micro(user, folder)
         session = held_out(user, folder)
-        source = Source(user, folder, session, TrustStore.default(), thresholds, progress)
-        return export_mcu(source, destination, board)
+        with ui.steps("exporting for a microcontroller") as progress:
+            source = Source(user, folder, session, TrustStore.default(), thresholds, progress)
+            return export_mcu(source, destination, board)
 
 
 def _micro(user: User, folder: Path) -> Path:
@@ -206,14 +176,27 @@ def _micro(user: User, folder: Path) -> Path:
     return done.folder
 
 
-def _destination(user: User, out: Path | None, target: Target) -> Path:
-    """Where a bundle goes: where it is wanted, or the next free number in the user's folder."""
+@contextmanager
+def _destination(user: User, out: Path | None, target: Target) -> Iterator[Path]:
+    """Where a bundle goes: where it is wanted, or the next free number in the user's folder.
+
+    Raises BadInput while another bundle of the user is being written there.
+    """
     if out is not None:
-        return out
+        yield out
+        return
     bundles = user.path / "bundles"
     bundles.mkdir(mode=0o700, exist_ok=True)
-    taken = [int(path.name.rsplit("-", 1)[1]) for path in bundles.glob(f"{target}-[0-9][0-9][0-9][0-9]")]
-    return bundles / f"{target}-{max(taken, default=0) + 1:04}"
+    (bundles / ".lock").touch(mode=0o600)
+    try:
+        with locked(bundles / ".lock"):
+            names = [path.name for path in bundles.glob(f"{target}-[0-9][0-9][0-9][0-9]")]
+            taken = [int(name.rsplit("-", 1)[1]) for name in names]
+            yield bundles / f"{target}-{max(taken, default=0) + 1:04}"
+    except BlockingIOError:
+        raise BadInput(
+            f"another bundle of {user.id} is being written; wait until it is done, or add --out"
+        ) from None
 
 
 def _show_exported(report: ParityReport, folder: Path, *, as_json: bool) -> None:

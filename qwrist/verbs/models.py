@@ -43,7 +43,8 @@ def personalize(
         str | None, typer.Option(help="A recipe's name or .yaml file; see `qwrist configs ls`.")
     ] = None,
     network: Annotated[
-        str | None, typer.Option(help="streaming, spatial_lstm, tds or tds_spatial (default: the recipe's).")
+        str | None,
+        typer.Option(help="streaming, micro, spatial_lstm, tds or tds_spatial (default: the recipe's)."),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Updates (default: the recipe's).")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Makes the run repeatable.")] = 0,
@@ -80,7 +81,8 @@ def choose_recipe(
     steps: int | None = None,
 ) -> Recipe:
     """The recipe that is named or fits, with what the command line overrides. Raises BadInput."""
-    default = "paper" if network not in (None, "streaming") else _RECIPES[start or "base"]
+    live = network in (None, "streaming", "micro")
+    default = _RECIPES[start or "base"] if live else "paper"
     changes = {"start": start, "network": network, "steps": steps}
     loaded = recipes.load(recipe or default)
     return recipes.override(loaded, {name: value for name, value in changes.items() if value is not None})
@@ -146,7 +148,13 @@ def held_out(user: User, folder: Path) -> Session:
     from personalize.report import read_report
 
     test = next(part for part in read_report(folder).parts if part.role == "test")
-    return read_session(user.session_path(test.session))
+    path = user.session_path(test.session)
+    if not path.is_file():
+        raise BadInput(
+            f"{path}, which tested {folder.name}, is gone, and nothing else is unseen by that model; "
+            f"restore it, or personalize anew: personalize --user {user.id}"
+        )
+    return read_session(path)
 
 
 def evaluate(

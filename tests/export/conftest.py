@@ -22,13 +22,13 @@ def streaming_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def whole_window_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A spatial_lstm model with its .tflite. Read only."""
-    return _exported(tmp_path_factory.mktemp("whole"), "spatial_lstm", 25, ("litert",))
+    return _exported(tmp_path_factory.mktemp("whole"), "spatial_lstm", 200, ("litert",))
 
 
 @pytest.fixture(scope="session")
 def whole_window_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A spatial_lstm model with its .pte: half a minute to lower. Read only."""
-    return _exported(tmp_path_factory.mktemp("program"), "spatial_lstm", 25, ("executorch",))
+    return _exported(tmp_path_factory.mktemp("program"), "spatial_lstm", 200, ("executorch",))
 
 
 def _exported(folder: Path, name: str, chunk_frames: int, runtimes: Sequence[RuntimeKind]) -> Path:

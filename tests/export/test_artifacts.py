@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,16 @@ import numpy as np
 import pytest
 
 from edge.errors import BadInput
+from edge.files import locked
 from edge.manifest import RuntimeKind, read_manifest, sha256_of
+from edge.pipeline import Pipeline
 from edge.runtimes import open_preferred
 from export import artifacts
 from export.artifacts import export_model
 from export.golden import Golden, golden_of, of_frames, rehearsal
 from export.golden.scenarios import of_session
 from export.parity import ParityFailed, ParityReport, check_artifacts
+from export.plan import Wish
 from export.shapes import Lowered
 from personalize import spec
 from personalize.evaluate import session_emissions
@@ -180,3 +184,49 @@ def test_an_empty_recording_is_no_evidence(model_folder: Path) -> None:
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"model\.json"):
         export_model(tmp_path)
+
+
+def test_what_fails_at_the_last_step_leaves_the_export_before(
+    model_folder: Path, golden: Golden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_model(model_folder, [golden], LITERT)
+    before = read_manifest(model_folder)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(artifacts, "write_manifest", full)
+    with pytest.raises(OSError, match="No space left"):
+        export_model(model_folder, [golden], LITERT)
+    assert read_manifest(model_folder) == before
+    assert open_preferred(model_folder, before, "litert").form == before.form
+
+
+def test_what_is_replaced_is_removed_once_nothing_lists_it(model_folder: Path, golden: Golden) -> None:
+    for _ in range(3):
+        export_model(model_folder, [golden], LITERT)
+        (artifact,) = read_manifest(model_folder).artifacts
+        assert [path.name for path in model_folder.glob("*.tflite")] == [artifact.file]
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next(model_folder: Path, golden: Golden) -> None:
+    (model_folder / ".export-abcd").mkdir()
+    (model_folder / ".export-abcd" / "model.tflite").write_bytes(b"half")
+    export_model(model_folder, [golden], LITERT)
+    assert not list(model_folder.glob(".export-*"))
+
+
+def test_two_exports_of_one_model_do_not_mix(model_folder: Path, golden: Golden) -> None:
+    with (
+        locked(model_folder / "model.json"),
+        pytest.raises(BadInput, match="another export is writing"),
+    ):
+        export_model(model_folder, [golden], LITERT)
+
+
+def test_the_desk_goes_on_with_what_takes_frames(model_folder: Path, golden: Golden) -> None:
+    export_model(model_folder, [golden], LITERT)
+    export_model(model_folder, [golden], LITERT, Wish(takes="samples_int16", uv_per_lsb=0.2))
+    manifest = read_manifest(model_folder)
+    assert [artifact.form.takes for artifact in manifest.artifacts] == ["samples_int16", "frames"]
+    Pipeline(manifest, open_preferred(model_folder, manifest, "litert"))

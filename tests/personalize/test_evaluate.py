@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edge.charset import CHARSET
 from edge.ctc import greedy
+from edge.errors import BadInput
 from edge.manifest import Form
 from edge.normalize import prior_from
 from edge.pipeline import Pipeline
@@ -180,3 +181,12 @@ def test_evaluation_normalises_as_the_manifest_says(network):
         deployed_input(frames, manifest), network_input(frames, manifest.normalization.prior)
     )
     assert np.abs(deployed_input(frames, other) - deployed_input(frames, manifest)).max() > 0.1
+
+
+@pytest.mark.parametrize("chunk", [100, 126])
+def test_windows_that_are_all_overlap_are_refused(chunk):
+    network = initial_network("spatial_lstm", 0).eval()
+    runtime = TorchRuntime(network, Form(chunk_frames=chunk, whole_window=True))
+    frames = np.zeros((500, 2, 16, 33), np.float32)
+    with pytest.raises(BadInput, match="overlap by 126"):
+        emissions(runtime, frames, Geometry.for_decoding(network, runtime.form))

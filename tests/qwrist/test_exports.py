@@ -143,7 +143,7 @@ def test_what_departs_from_the_desk_leaves_no_bundle(run: Run, tmp_path: Path) -
     [
         (["export", "--user", "ada", "--out", "x"], "add --target phone or --target mcu"),
         (["export", "--user", "ada", "--target", "mcu", "--chunk-ms", "32"], "one emission at a time"),
-        (["export", "--user", "ada", "--target", "mcu", "--precision", "float32"], "in int8-static"),
+        (["export", "--user", "ada", "--target", "mcu", "--precision", "float32"], "in int8_static"),
         (["export", "--user", "ada", "--target", "mcu", "--board", "abacus"], "there is no target 'abacus'"),
         (["export", "--user", "ada", "--chunk-ms", "20"], "takes multiples of 16 ms"),
         (["export", "--user", "ada", "--lookahead-ms", "96"], "looks at no future frame"),
@@ -169,7 +169,7 @@ def test_calibrating_with_another_users_recordings_is_refused(run: Run, user: Us
     with other.new_slot() as folder:
         shutil.copytree(user.slot(1), folder, dirs_exist_ok=True)
     other.promote(1)
-    answer = run("export", "--user", "bob", "--precision", "int8-static")
+    answer = run("export", "--user", "bob", "--precision", "int8_static")
     assert answer.code == 2
     assert "is a model of user ada" in answer.err
 
