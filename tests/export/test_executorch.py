@@ -212,7 +212,7 @@ def test_dynamic_int8_says_the_same_in_chunks_of_any_length() -> None:
 def test_a_whole_window_agrees(whole_window_program: Path) -> None:
     report = ParityReport.model_validate_json((whole_window_program / "parity.json").read_text())
     assert report.failures() == ()
-    assert [parity.runtime for parity in report.runtimes] == ["executorch"]
+    assert [parity.runtime for parity in report.runtimes] == ["ExecuTorch"]
 
 
 @pytest.mark.slow
