@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
@@ -34,6 +34,14 @@ class Target(StrEnum):
     MCU = "mcu"
 
 
+class PrecisionName(StrEnum):
+    """How an artifact stores its numbers, as model.json spells it; typer repeats an enum, not a Literal."""
+
+    FLOAT32 = "float32"
+    INT8_DYNAMIC = "int8_dynamic"
+    INT8_STATIC = "int8_static"
+
+
 _DEFAULT_PRECISIONS: Final[dict[Target | None, tuple[Precision, ...]]] = {
     None: ("float32",),
     Target.PHONE: ("float32", "int8_dynamic"),
@@ -52,7 +60,7 @@ def export(
     ] = None,
     model: ModelOption = None,
     precision: Annotated[
-        list[Precision] | None,
+        list[PrecisionName] | None,
         typer.Option(help="Repeat it for several (default: float32, and int8_dynamic for a phone)."),
     ] = None,
     takes: Annotated[
@@ -79,8 +87,8 @@ def export(
 
     limits = load_thresholds(thresholds) if thresholds else None
     default = _DEFAULT_PRECISIONS[target]
-    precisions = tuple(dict.fromkeys(precision)) if precision else default
-    wish = Wish(precisions, takes, chunk_ms, lookahead_ms, uv_per_lsb)
+    wanted = cast("tuple[Precision, ...]", tuple(dict.fromkeys(name.value for name in precision or ())))
+    wish = Wish(wanted or default, takes, chunk_ms, lookahead_ms, uv_per_lsb)
     match target:
         case None:
             if out is not None:
