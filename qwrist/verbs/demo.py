@@ -69,7 +69,10 @@ def demo(as_json: AsJson = False) -> None:
         raise ParityFailed("; ".join(report.failures()))
     ui.note(f"5/{_STEPS} type: {LIVE_S:.0f} s in real time, over the same link")
     typed = live.decode_live(
-        USER, Sim(WEARER, speed=1.0), "litert", None, LIVE_S, None if as_json else StreamSink(sys.stdout)
+        live.decoder_of(USER, None, "litert"),
+        Sim(WEARER, speed=1.0),
+        LIVE_S,
+        None if as_json else StreamSink(sys.stdout),
     )
     outcome = _outcome(recorded, done, report, typed)
     if as_json:

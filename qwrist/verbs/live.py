@@ -12,22 +12,26 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import typer
 
+from edge.bundle import open_bundle
 from edge.charset import CHARSET
 from edge.edits import edit_step, text_of
 from edge.errors import BadInput
-from edge.manifest import RuntimeKind, read_manifest
+from edge.manifest import ModelManifest, RuntimeKind, read_manifest
 from edge.pipeline import HeardKey, Pipeline, StageClock, listen
 from edge.prompts import prompt_deck
-from edge.runtimes import open_preferred
+from edge.runtimes import Runtime, open_preferred
 from edge.samples import KeyPress
 from edge.scoring import Cer, matches, score
 from edge.store import UserStore
+from edge.trust import TrustStore
 from firmware_bridge.sinks import StreamSink, TextSink
 from qwrist import bands, ui
 from qwrist.bands import Bands, BandSpec, Script
 from qwrist.verbs.models import ModelOption, model_folder
 from qwrist.verbs.record import BandOption
 from qwrist.verbs.users import AsJson, UserId
+
+BundleOption = Annotated[Path | None, typer.Option(help="A bundle's folder, instead of the user's model.")]
 
 # Donnings beyond any that was recorded: what is typed live was never trained on.
 _LIVE_SESSION = 10_000
@@ -87,6 +91,7 @@ def type_(
     band: BandOption = "ble:",
     runtime: Annotated[RuntimeKind, typer.Option(help="What runs the network.")] = "litert",
     model: ModelOption = None,
+    bundle: BundleOption = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after so long (default: Ctrl-C).")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -97,7 +102,7 @@ def type_(
     if isinstance(spec, bands.Sim) and seconds is None:
         raise BadInput("a simulated wearer types for as long as you say; add --seconds 30")
     sink = None if as_json else StreamSink(sys.stdout)
-    session = decode_live(user, spec, runtime, model, seconds, sink)
+    session = decode_live(_decoder(user, model, bundle, runtime), spec, seconds, sink)
     _report(session, as_json=as_json)
 
 
@@ -106,6 +111,7 @@ def replay(
     user: UserId,
     runtime: Annotated[RuntimeKind, typer.Option(help="What runs the network.")] = "litert",
     model: ModelOption = None,
+    bundle: BundleOption = None,
     speed: Annotated[
         float | None, typer.Option(min=0.01, help="1 is real time (default: as fast as it goes).")
     ] = None,
@@ -113,22 +119,42 @@ def replay(
 ) -> None:
     """Decode a recording as if it came in live."""
     sink = None if as_json else StreamSink(sys.stdout)
-    decoded = decode_live(user, bands.File(session, speed), runtime, model, None, sink)
+    decoded = decode_live(_decoder(user, model, bundle, runtime), bands.File(session, speed), None, sink)
     _report(decoded, as_json=as_json)
 
 
-def decode_live(
-    user: str,
-    spec: BandSpec,
-    runtime: RuntimeKind,
-    model: int | None,
-    seconds: float | None,
-    sink: TextSink | None,
-) -> LiveSession:
-    """Decode a source until it ends, `seconds` are over or Ctrl-C."""
+class Decoder(NamedTuple):
+    """A network that is ready to run, and its description."""
+
+    manifest: ModelManifest
+    runtime: Runtime
+
+
+def decoder_of(user: str, model: int | None, kind: RuntimeKind) -> Decoder:
+    """A user's model, by default the one in use. Raises BadInput."""
     folder = model_folder(UserStore.default().user(user), model)
     manifest = read_manifest(folder)
-    engine = open_preferred(folder, manifest, runtime)
+    return Decoder(manifest, open_preferred(folder, manifest, kind))
+
+
+def _decoder(user: str, model: int | None, bundle: Path | None, kind: RuntimeKind) -> Decoder:
+    """What was asked for; a bundle that is used is the oldest that will be used from then on."""
+    if bundle is None:
+        return decoder_of(user, model, kind)
+    if model is not None:
+        raise BadInput("--model is of the user's store and --bundle a folder of its own; name one of them")
+    opened = open_bundle(bundle, TrustStore.default(), user)
+    artifact = opened.model.desk_artifact(kind)
+    if artifact is None:
+        raise BadInput(f"{bundle} holds no model of frames for {kind}; name another --runtime")
+    return Decoder(opened.model, opened.runtime(artifact))
+
+
+def decode_live(
+    decoder: Decoder, spec: BandSpec, seconds: float | None, sink: TextSink | None
+) -> LiveSession:
+    """Decode a source until it ends, `seconds` are over or Ctrl-C."""
+    manifest, engine = decoder
     session = LiveSession(in_real_time=isinstance(spec, bands.Sim) and spec.speed == 1)
     duration_s = _LONGEST_S if seconds is None else seconds
     script = Script(_LIVE_SESSION, duration_s, _live_prompts(spec, duration_s))

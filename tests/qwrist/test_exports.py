@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.bundle import Refusal, open_bundle, verify_bundle
+from edge.bundle import Refusal, verify_bundle
 from edge.session import write_session
 from edge.store import User, UserStore
 from edge.trust import Lineage, TrustStore
@@ -90,7 +90,11 @@ def test_a_phones_bundle_is_whole_signed_and_agrees(run: Run, user: User, home: 
     assert newer.name == "phone-0002"
     assert run("bundle", "diff", str(folder), str(newer)).code in (0, 1)
     assert run("bundle", "verify", str(folder)).code == 0, "the newer one was not used yet"
-    open_bundle(newer, TrustStore(home / "keys"), "ada")
+    session = str(user.sessions()[-1])
+    used = run("replay", session, "--user", "ada", "--bundle", str(newer), "--json")
+    assert used.code == 0, used.err
+    assert json.loads(used.out)["keys"] > 0
+    assert run("replay", session, "--user", "ada", "--bundle", str(folder)).code == 2
     old = run("bundle", "verify", str(folder), "--json")
     assert old.code == 2
     assert json.loads(old.out)["reason"] == Refusal.OLDER_COUNTER.value
