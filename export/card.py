@@ -10,9 +10,13 @@ from typing import Final, NamedTuple
 
 from edge.manifest import ModelManifest
 from export.bundle.describe import ArtifactFacts, artifact_facts, heard_after_ms
-from export.bundle.figures import Cer, Fit, Parity, Reports
+from export.bundle.figures import Cer, Fit, Parity, Reports, RuntimeFigures
 
 FILE_NAME: Final = "MODEL_CARD.md"
+_COLUMNS: Final = (
+    "| file | runtime | precision | takes | a call | size | state | on the typing: max \\|Δ log p\\| | text "
+    "| CER | on the worst golden | same text |"
+)
 
 
 _PROOF: Final = """
@@ -105,24 +109,32 @@ def _artifacts(model: ModelManifest, parity: Parity | None) -> str:
     rows = []
     for artifact in model.artifacts:
         figures = None if parity is None else parity.of(artifact.file)
-        rows.append(_artifact_row(artifact_facts(artifact, None if figures is None else figures.typing)))
+        facts = artifact_facts(artifact, None if figures is None else figures.typing)
+        rows.append(_artifact_row(facts, figures))
     if not rows:
         return ""
     proof = "" if parity is None else _PROOF
     return f"""## Files that run, against the desk
 
-| file | runtime | precision | takes | a call | size | state | max \\|Δ log p\\| | text | CER |
-|---|---|---|---|---|---|---|---|---|---|
+{_COLUMNS}
+|---|---|---|---|---|---|---|---|---|---|---|---|
 {chr(10).join(rows)}
 {proof}"""
 
 
-def _artifact_row(facts: ArtifactFacts) -> str:
+def _artifact_row(facts: ArtifactFacts, figures: RuntimeFigures | None) -> str:
     found = facts.parity
-    compared = ("-", "-", "-")
-    if found is not None:
+    compared: tuple[str, ...] = ("-",) * 5
+    if found is not None and figures is not None:
         cer = "-" if found.cer_runtime is None else f"{found.cer_runtime:.1f} %"
-        compared = (f"{found.max_delta:.1e}", "identical" if found.identical_text else "differs", cer)
+        worst = max(figures.figures, key=lambda one: one.max_delta)
+        compared = (
+            f"{found.max_delta:.1e}",
+            "identical" if found.identical_text else "differs",
+            cer,
+            f"{worst.max_delta:.1e} ({worst.golden})",
+            f"{sum(one.identical_text for one in figures.figures)} of {len(figures.figures)}",
+        )
     call = f"{facts.chunk_ms:g} ms" + (f" + {facts.lookahead_ms:g} ahead" if facts.lookahead_ms else "")
     cells = (
         f"`{facts.file}`", facts.runtime, facts.precision, facts.takes, call,

@@ -17,6 +17,12 @@ from personalize.spec import NetworkSpec
 _FRAME_MS: Final = 1000 / FRAME_RATE_HZ
 _SUFFIXES: Final[dict[RuntimeKind, str]] = {"executorch": "pte", "litert": "tflite", "tflm": "tflite"}
 _PRECISIONS: Final[dict[Precision, str]] = {"float32": "", "int8_dynamic": "_int8", "int8_static": "_static"}
+# ExecuTorch gains nothing from static int8, TFLite Micro cannot run dynamic (decisions 0005 and 0006).
+PRECISIONS: Final[dict[RuntimeKind, tuple[Precision, ...]]] = {
+    "executorch": ("float32", "int8_dynamic"),
+    "litert": ("float32", "int8_dynamic", "int8_static"),
+    "tflm": ("float32", "int8_static"),
+}
 _TAKES: Final[dict[Takes, str]] = {"frames": "", "samples": "_samples", "samples_int16": "_samples16"}
 # Normalisation is written out frame by frame in an artifact that takes samples.
 _MAX_SAMPLE_FRAMES: Final = 64
@@ -50,8 +56,11 @@ def plan(
 ) -> tuple[Planned, ...]:
     """The artifacts of `network` that a wish means, the preferred of each runtime first.
 
-    Raises BadInput for a chunk, lookahead or input that the network cannot have.
+    A runtime is left out of the precisions that are not made for it. Raises BadInput for a chunk, lookahead
+    or input that the network cannot have.
     """
+    if wish.lookahead_ms is not None and not network.bidirectional:
+        raise BadInput(f"{network.name} looks at no future frame; leave --lookahead-ms out")
     desk = manifest.form
     chunk = desk.chunk_frames if wish.chunk_ms is None else frames_of_ms(wish.chunk_ms, "--chunk-ms", network)
     lookahead = 0 if wish.lookahead_ms is None else frames_of_ms(wish.lookahead_ms, "--lookahead-ms", network)
@@ -86,6 +95,7 @@ def plan(
         )
         for runtime in runtimes
         for precision in wish.precisions
+        if precision in PRECISIONS[runtime]
     )
 
 

@@ -17,9 +17,10 @@ def open_preferred(folder: Path, manifest: ModelManifest, kind: RuntimeKind, thr
     """Load what a desk decodes with in `kind`. Raises BadInput where there is none, or as open_runtime."""
     artifact = manifest.desk_artifact(kind)
     if artifact is None:
-        raise BadInput(
-            f"{folder} holds no model of frames for {kind}; run: qwrist export --user {manifest.user}"
-        )
+        advice = f"run qwrist export --user {manifest.user}, with the same --model"
+        if kind == "tflm":
+            advice = "name a bundle of `qwrist export --target mcu` with --bundle"
+        raise BadInput(f"{folder} holds no model of frames for {kind}; {advice}")
     return open_runtime(folder, artifact, threads)
 
 

@@ -117,7 +117,7 @@ def rows(report: ParityReport) -> list[tuple[str, ...]]:
     return found
 
 
-SUMMARY_COLUMNS: Final = ("artifact", "in", "max |Δ log p|", "agree", "same text", "CER", "")
+SUMMARY_COLUMNS: Final = ("artifact", "in", "max Δ", "agree", "text", "CER", "")
 
 
 def summary(report: ParityReport) -> list[tuple[str, ...]]:

@@ -49,6 +49,9 @@ _DEFAULT_PRECISIONS: Final[dict[Target | None, tuple[Precision, ...]]] = {
 }
 
 
+_BOARD: Final = "generic-m4"  # of configs/targets.yaml: what micro is made for
+
+
 def export(
     user: Annotated[str, typer.Option("--user", help="The user's id.")],
     target: Annotated[
@@ -74,8 +77,9 @@ def export(
         typer.Option(help="What a bidirectional network reads ahead; without it, whole windows."),
     ] = None,
     board: Annotated[
-        str, typer.Option(help="The microcontroller that must hold the model: configs/targets.yaml.")
-    ] = "generic-m4",
+        str | None,
+        typer.Option(help="The microcontroller that must hold the model (default: generic-m4)."),
+    ] = None,
     thresholds: ThresholdsOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -88,6 +92,8 @@ def export(
     limits = load_thresholds(thresholds) if thresholds else None
     default = _DEFAULT_PRECISIONS[target]
     wanted = cast("tuple[Precision, ...]", tuple(dict.fromkeys(name.value for name in precision or ())))
+    if board is not None and target is not Target.MCU:
+        raise BadInput("--board is a microcontroller; add --target mcu, or leave it out")
     wish = Wish(wanted or default, takes, chunk_ms, lookahead_ms, uv_per_lsb)
     match target:
         case None:
@@ -104,7 +110,7 @@ def export(
                     "a microcontroller takes frames, one emission at a time, in int8_static; leave "
                     "--precision, --input, --chunk-ms and --lookahead-ms out"
                 )
-            _show_bundle(bundle_for_mcu(found, model, out, board, limits), as_json=as_json)
+            _show_bundle(bundle_for_mcu(found, model, out, board or _BOARD, limits), as_json=as_json)
 
 
 def lower(

@@ -33,6 +33,8 @@ from qwrist.verbs.users import AsJson, UserId
 
 BundleOption = Annotated[Path | None, typer.Option(help="A bundle's folder, instead of the user's model.")]
 
+_LATENCIES = 10  # presses that must have been read right: fewer may be chance
+
 # Donnings beyond any that was recorded: what is typed live was never trained on.
 _LIVE_SESSION = 10_000
 _LONGEST_S = 24 * 3600.0
@@ -81,9 +83,13 @@ class LiveSession:
         return [self.heard[heard].at_s - known[pressed].press_s for pressed, heard in pairs]
 
     def latency_ms(self, percentile: float) -> int | None:
-        """A percentile of the latencies, milliseconds; None where there are none."""
+        """A percentile of the latencies, milliseconds; None where too few presses were read right."""
         latencies = self.latencies_s()
-        return round(1000 * float(np.percentile(latencies, percentile))) if latencies else None
+        return (
+            round(1000 * float(np.percentile(latencies, percentile)))
+            if len(latencies) >= _LATENCIES
+            else None
+        )
 
 
 def type_(

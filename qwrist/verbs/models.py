@@ -140,6 +140,9 @@ def model_folder(user: User, model: int | None) -> Path:
     folder = user.current() if model is None else user.slot(model)
     if folder is None:
         raise BadInput(f"user {user.id} has no model yet; run: personalize --user {user.id}")
+    owner = read_manifest(folder).user
+    if owner != user.id:
+        raise BadInput(f"{folder} is a model of {owner}, not of {user.id}; name one of theirs with --model")
     return folder
 
 

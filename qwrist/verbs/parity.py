@@ -42,6 +42,8 @@ def parity(
     """Compare the exported files with the desk, stage by stage. Exit code 1 if one departs."""
     if (user is None) == (bundle is None):
         raise BadInput("name a model, with --user ID, or a bundle, with --bundle FOLDER")
+    if html is not None and not html.parent.is_dir():
+        raise BadInput(f"{html.parent} is no folder, so no page can be put there; make it first")
     require("torch", "train")
     if bundle is not None:
         proof = prove_bundle(bundle, thresholds, own_process=own_process)
@@ -103,6 +105,9 @@ def render_parity(report: ParityReport, title: str) -> None:
 
     ui.table(title, SUMMARY_COLUMNS, summary(report), words=2)
     goldens = list(dict.fromkeys(one.golden for runtime in report.runtimes for one in runtime.figures))
-    ui.say(f"Compared with the desk on: {', '.join(goldens)}.")
+    ui.say(
+        f"Compared with the desk on: {', '.join(goldens)}. max Δ: largest |Δ log p| of them all; agree: best "
+        "class over emissions that are not blank, on the typing; text: how many say the same."
+    )
     for failure in report.failures():
         ui.say(failure)

@@ -103,7 +103,7 @@ def test_opening_gives_what_the_manifest_lists(tflite_file: bytes, tmp_path: Pat
 
 
 def test_opening_what_was_not_exported_says_how(tflite_file: bytes, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no model of frames for executorch; run: qwrist export"):
+    with pytest.raises(BadInput, match="no model of frames for executorch; run qwrist export"):
         open_preferred(tmp_path, listed(tmp_path, tflite_file), "executorch")
 
 

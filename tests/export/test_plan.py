@@ -58,7 +58,7 @@ def test_every_precision_and_input_has_its_own_file() -> None:
             ("executorch", "litert"),
         )
     ]
-    assert len(set(names)) == len(names) == 18
+    assert len(set(names)) == len(names) == 15  # static int8 is not made for ExecuTorch
 
 
 def test_samples_go_through_the_front_end_whose_state_comes_first() -> None:

@@ -175,7 +175,7 @@ def test_calibrating_with_another_users_recordings_is_refused(run: Run, user: Us
     other.promote(1)
     answer = run("export", "--user", "bob", "--precision", "int8_static")
     assert answer.code == 2
-    assert "is a model of user ada" in answer.err
+    assert "is a model of ada, not of bob" in answer.err
 
 
 def test_forgetting_a_user_forgets_the_counters_of_their_bundles(run: Run, user: User, home: Path) -> None:
