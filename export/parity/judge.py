@@ -102,10 +102,10 @@ def judge(
         return Verdict(tuple(_judge_float(one, thresholds) for one in figures), None, traces)
     limits = thresholds.quantized
     judged = tuple(
-        _judge_quantized(one, limits, alone=not of.golden.scenario.disturbed)
+        _judge_quantized(one, limits, thresholds.sum_error, alone=not of.golden.scenario.disturbed)
         for of, one in zip(said, figures, strict=True)
     )
-    return Verdict(judged, _disturbed(said, figures, limits), traces)
+    return Verdict(judged, _disturbed(said, figures, limits, thresholds.sum_error), traces)
 
 
 def _reference(golden: Golden, form: Form) -> Reading:
@@ -148,7 +148,7 @@ def _cer(golden: Golden, log_probs: Float32, manifest: ModelManifest, form: Form
 
 
 def _judge_float(figures: Figures, thresholds: Thresholds) -> Figures:
-    limit, found = thresholds.float32.max_delta, []
+    limit, found = thresholds.float32.max_delta, _not_distributions(figures, thresholds.sum_error)
     # Negated, so that NaN fails.
     if not figures.max_delta <= limit:
         found.append(f"max |delta log p| is {figures.max_delta:.2g}, at most {limit:g} is allowed")
@@ -162,12 +162,18 @@ def _judge_float(figures: Figures, thresholds: Thresholds) -> Figures:
     return _faulted(figures, *found)
 
 
-def _judge_quantized(figures: Figures, limits: QuantizedLimits, *, alone: bool) -> Figures:
+def _judge_quantized(figures: Figures, limits: QuantizedLimits, sum_error: float, *, alone: bool) -> Figures:
     """By all limits; a disturbed golden `alone` is False: too short for a share to mean much."""
-    found = []
+    found = _not_distributions(figures, sum_error)
+    disturbed = figures.golden == DISTURBED
     if not np.isfinite(figures.max_delta):
         found.append("it says numbers that are none")
-    agreement = limits.agreement_disturbed if figures.golden == DISTURBED else limits.agreement
+    rms = limits.rms_disturbed if disturbed else limits.rms
+    if alone and not figures.rms_delta <= rms:
+        found.append(
+            f"|delta log p| is {figures.rms_delta:.2g} in the root mean square, at most {rms:g} is allowed"
+        )
+    agreement = limits.agreement_disturbed if disturbed else limits.agreement
     if alone and figures.spoken and not figures.agreement >= agreement:
         found.append(
             f"{100 * figures.agreement:.1f} % of {figures.spoken} spoken emissions have the same best class, "
@@ -185,7 +191,9 @@ def _judge_quantized(figures: Figures, limits: QuantizedLimits, *, alone: bool) 
     return _faulted(figures, *found)
 
 
-def _disturbed(said: Sequence[_Said], figures: Sequence[Figures], limits: QuantizedLimits) -> Figures | None:
+def _disturbed(
+    said: Sequence[_Said], figures: Sequence[Figures], limits: QuantizedLimits, sum_error: float
+) -> Figures | None:
     """The disturbed goldens together: enough spoken emissions for a share, apart from the many of typing."""
     chosen = [i for i, one in enumerate(said) if one.golden.scenario.disturbed]
     if not chosen:
@@ -199,7 +207,14 @@ def _disturbed(said: Sequence[_Said], figures: Sequence[Figures], limits: Quanti
         identical_text=all(figures[i].identical_text for i in chosen),
         **compare(reference, actual, 1 - limits.agreement)._asdict(),
     )
-    return _judge_quantized(together, limits, alone=True)
+    return _judge_quantized(together, limits, sum_error, alone=True)
+
+
+def _not_distributions(figures: Figures, limit: float) -> list[str]:
+    if figures.sum_error <= limit:
+        return []
+    found = f"a log of their sums is {figures.sum_error:.2g} from 0, at most {limit:g} is allowed"
+    return [f"its emissions are no distributions: {found}"]
 
 
 def _faulted(figures: Figures, *faults: str) -> Figures:

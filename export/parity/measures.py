@@ -25,6 +25,8 @@ class Agreement(NamedTuple):
 
     spoken: int  # emissions that are not blank on either side
     max_delta: float  # max |delta log p| over all emissions and classes
+    rms_delta: float  # its root mean square over all of them: scale, which cosine and best class cannot see
+    sum_error: float  # max |log of the sum of p|: 0 where each emission is a distribution
     cosine: float  # over spoken emissions, each row's mean removed: what all but a share of them reach
     cosine_min: float  # the worst of them
     agreement: float  # fraction of spoken emissions with the same best class
@@ -45,10 +47,25 @@ def compare(reference: Float32, actual: Float32, forgiven: float = 0.0) -> Agree
     return Agreement(
         spoken=int(said.sum()),
         max_delta=float(deltas(reference, actual).max(initial=0.0)),
+        rms_delta=_rms(reference, actual),
+        sum_error=_sum_error(actual),
         cosine=_low_quantile(cosines, forgiven),
         cosine_min=_low_quantile(cosines, 0.0),
         agreement=agreement,
     )
+
+
+def _rms(reference: Float32, actual: Float32) -> float:
+    with np.errstate(invalid="ignore"):
+        squares = (reference.astype(np.float64) - actual) ** 2
+    return float(np.sqrt(squares.mean())) if squares.size else 0.0
+
+
+def _sum_error(log_probs: Float32) -> float:
+    if len(log_probs) == 0:
+        return 0.0
+    with np.errstate(invalid="ignore"):
+        return float(np.abs(np.logaddexp.reduce(log_probs.astype(np.float64), axis=-1)).max())
 
 
 def spoken(reference: Float32, actual: Float32) -> Bool:

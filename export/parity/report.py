@@ -28,6 +28,8 @@ class Figures(_Record):
     said_by_reference: int  # keys that the reference decodes
     spoken: int  # emissions that are not blank on either side
     max_delta: float
+    rms_delta: float
+    sum_error: float  # of the runtime's emissions as distributions
     max_delta_whole: float | None = None  # against one pass over it all, where chunks must change nothing
     cosine: float  # NaN where nothing is spoken
     cosine_min: float

@@ -17,7 +17,7 @@ _ADVICE: Final = f"start from configs/{FILE_NAME}"
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FloatLimits(_Record):
@@ -29,6 +29,8 @@ class FloatLimits(_Record):
 class QuantizedLimits(_Record):
     """Of int8 artifacts: on the typing, and on all disturbed scenarios together."""
 
+    rms: float = Field(gt=0)
+    rms_disturbed: float = Field(gt=0)
     cosine: float = Field(gt=0, le=1)
     agreement: float = Field(gt=0, le=1)
     agreement_disturbed: float = Field(gt=0, le=1)
@@ -48,6 +50,7 @@ class StageLimits(_Record):
 class Thresholds(_Record):
     """All limits."""
 
+    sum_error: float = Field(gt=0)  # of every artifact
     float32: FloatLimits
     quantized: QuantizedLimits
     stages: StageLimits

@@ -121,6 +121,28 @@ class SwappedWrists(Planted):
         return np.ascontiguousarray(frames[:, ::-1])
 
 
+class Fainter(Planted):
+    def said(self, log_probs: Float32) -> Float32:
+        return log_probs * np.float32(0.2)
+
+
+class Louder(Planted):
+    def said(self, log_probs: Float32) -> Float32:
+        return log_softmax(5 * log_probs)
+
+
+class WithoutSoftmax(Planted):
+    def said(self, log_probs: Float32) -> Float32:
+        return log_probs + np.float32(7)
+
+
+class CertainBlanks(Planted):
+    def said(self, log_probs: Float32) -> Float32:
+        certain = np.full_like(log_probs, -60.0)
+        certain[:, BLANK] = 0.0
+        return np.where((log_probs.argmax(-1) == BLANK)[:, None], certain, log_probs)
+
+
 class Noisy(Planted):
     """As int8 is: a little off everywhere."""
 
@@ -128,6 +150,19 @@ class Noisy(Planted):
         seed = int(np.abs(log_probs).sum() * 1e4) % 2**32
         noise = np.random.default_rng(seed).normal(0, 0.003, log_probs.shape)
         return log_softmax((log_probs + noise).astype(np.float32))
+
+
+FAULTS = [
+    EveryKeyWrong,
+    AllBlank,
+    WrongScale,
+    StaleState,
+    SwappedWrists,
+    Fainter,
+    Louder,
+    WithoutSoftmax,
+    CertainBlanks,
+]
 
 
 def verdict(planted: Planted, model: Model, goldens: tuple[Golden, ...]) -> Verdict:
@@ -146,7 +181,7 @@ def test_the_reference_agrees_with_itself(
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("fault", [EveryKeyWrong, AllBlank, WrongScale, StaleState, SwappedWrists])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_fails_on_typing(
     model: Model, goldens: tuple[Golden, ...], fault: type[Planted], precision: Precision
 ) -> None:
