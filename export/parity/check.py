@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from edge.errors import BadInput, QwristError
 from edge.manifest import Artifact, Form, ModelManifest, RuntimeKind, read_manifest
 from edge.runtimes import Runtime, load_runtime, open_runtime
@@ -215,11 +217,15 @@ def prove(
         disturbed=verdict.disturbed,
     )
     if verdict.departs and artifact is not None:
-        parity = parity.model_copy(update={"departs": _departs(runtime, kind or artifact.runtime, case)})
+        faulty = [bool(figures.faults) for figures in verdict.figures]
+        errors = [figures.rms_delta for figures in verdict.figures]
+        worst = case.goldens[faulty.index(True) if any(faulty) else int(np.argmax(errors))]
+        departs = _departs(runtime, kind or artifact.runtime, case, worst)
+        parity = parity.model_copy(update={"departs": departs})
     return parity, verdict
 
 
-def _departs(runtime: Runtime, kind: RuntimeKind, case: Case) -> str:
+def _departs(runtime: Runtime, kind: RuntimeKind, case: Case, golden: Golden) -> str:
     if case.network is None:
         return (
             "network (a bundle holds no weights to compare its layers with: run qwrist parity on the model)"
@@ -235,6 +241,6 @@ def _departs(runtime: Runtime, kind: RuntimeKind, case: Case) -> str:
 
     network = spec_of(case.network, case.manifest, runtime.form)
     try:
-        return locate(runtime, network, case.goldens[0], lowering, case.thresholds.stages)
+        return locate(runtime, network, golden, lowering, case.thresholds.stages)
     except QwristError as error:
         return f"network (its layers could not be lowered one by one: {error})"

@@ -136,9 +136,9 @@ def locate(
     if not departs(layers[-1]):
         held = _first_state(runtime, network, golden, limit)
         where = "" if held is None else f", and of its states {held} departs first"
-        return (
-            f"network: every layer, lowered again, agrees; the file is not what this network lowers to{where}"
-        )
+        rounding = "" if form.precision == "float32" else "the rounding of all of them adds up, or "
+        alone = "network: no layer alone, lowered again, departs"
+        return f"{alone}; {rounding}the file is of another network{where}"
     good, bad = 0, layers[-1]
     while bad - good > 1:
         middle = (good + bad) // 2

@@ -141,7 +141,7 @@ def test_a_foreign_file_is_told_from_a_wrong_lowering(
     with_artifact(where, model, exchanged(model[0].spec()))
     report = check(where, goldens, onnx=False).report
     assert report.runtimes[0].departs is not None
-    assert "the file is not what this network lowers to" in report.runtimes[0].departs
+    assert "the file is of another network" in report.runtimes[0].departs
     assert "past_1 departs first" in report.runtimes[0].departs
 
 
@@ -186,7 +186,7 @@ class WithSamples:
     [
         ("front end", "front end: layer 1 of 9, FrontEnd"),
         ("head", "network: layer 8 of 9, Linear"),
-        (None, "network: every layer, lowered again, agrees"),
+        (None, "network: no layer alone, lowered again, departs"),
     ],
 )
 def test_the_front_end_is_a_layer_too(
