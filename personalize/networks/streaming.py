@@ -44,8 +44,8 @@ class Widths(NamedTuple):
 
 # 9 emissions are 144 ms a convolution, about one keystroke.
 STREAMING: Final = Widths(band=96, kernel=9, hidden=96)
-# 0.3 million weights. A kernel of 9 at width 48 costs 14 thousand more; which reads better was not settled (the
-# two were taught at different temperatures), so the smaller file was kept.
+# 0.3 million weights. A kernel of 9 at width 48 costs 14 thousand more; which reads better was not settled
+# (the two were taught at different temperatures), so the smaller file was kept.
 MICRO: Final = Widths(band=36, kernel=17, hidden=96)
 
 
