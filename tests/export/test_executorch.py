@@ -78,6 +78,7 @@ def int8() -> Lowered:
     return Lowered(with_front(small_network(3, stride=1, hidden=8), normalized=False), 4, "int8_dynamic")
 
 
+@pytest.mark.slow
 def test_a_program_equals_the_network_from_raw_samples_on(raw: Lowered) -> None:
     assert max(raw.departures(1)) < CLOSE
     assert max(raw.departures(2)) < CLOSE
@@ -95,6 +96,7 @@ def test_every_matrix_product_was_quantized(int8: Lowered) -> None:
     assert not [name for name in contents.operators if "quantize" in name], "needs kernels that phones lack"
 
 
+@pytest.mark.slow
 def test_all_matrix_products_and_cells_are_xnnpacks(raw: Lowered, int8: Lowered) -> None:
     for lowered in (raw, int8):
         contents = contents_of(lowered.program)
