@@ -17,7 +17,7 @@ from edge.runtimes.process import ProcessRuntime
 from export.golden import FOLDER, Cut, Golden, Stored, listen, read_goldens, scenarios
 from export.parity.judge import Trace, Verdict, expectations, judge
 from export.parity.report import ParityReport, RuntimeParity, StageFigures
-from export.parity.stages import StageTrace, front_end_stages, locate, written_stages
+from export.parity.stages import Place, StageTrace, front_end_stages, locate, written_stages
 from export.parity.thresholds import Thresholds, load_thresholds
 from personalize import checkpoint
 from personalize.forms import form_of
@@ -217,15 +217,20 @@ def prove(
         disturbed=verdict.disturbed,
     )
     if verdict.departs and artifact is not None:
-        faulty = [bool(figures.faults) for figures in verdict.figures]
-        errors = [figures.rms_delta for figures in verdict.figures]
-        worst = case.goldens[faulty.index(True) if any(faulty) else int(np.argmax(errors))]
-        departs = _departs(runtime, kind or artifact.runtime, case, worst)
+        departs = _departs(runtime, kind or artifact.runtime, case, _worst(case.goldens, verdict))
         parity = parity.model_copy(update={"departs": departs})
     return parity, verdict
 
 
-def _departs(runtime: Runtime, kind: RuntimeKind, case: Case, golden: Golden) -> str:
+def _worst(goldens: Sequence[Golden], verdict: Verdict) -> Place:
+    """What departs most of the goldens that fail: of the disturbed, where those do so only together."""
+    together = [i for i, golden in enumerate(goldens) if golden.scenario.disturbed]
+    largest = [float(trace.delta.max(initial=0.0)) for trace in verdict.traces]
+    chosen = max(verdict.faulty or together, key=lambda i: np.nan_to_num(largest[i], nan=np.inf))
+    return Place(goldens[chosen], int(np.argmax(verdict.traces[chosen].delta)))
+
+
+def _departs(runtime: Runtime, kind: RuntimeKind, case: Case, worst: Place) -> str:
     if case.network is None:
         return (
             "network (a bundle holds no weights to compare its layers with: run qwrist parity on the model)"
@@ -241,6 +246,6 @@ def _departs(runtime: Runtime, kind: RuntimeKind, case: Case, golden: Golden) ->
 
     network = spec_of(case.network, case.manifest, runtime.form)
     try:
-        return locate(runtime, network, golden, lowering, case.thresholds.stages)
+        return locate(runtime, network, worst, lowering, case.thresholds.stages)
     except QwristError as error:
         return f"network (its layers could not be lowered one by one: {error})"

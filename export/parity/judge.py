@@ -43,8 +43,12 @@ class Verdict(NamedTuple):
     @property
     def departs(self) -> bool:
         """Something is beyond a limit; a silent reference alone shows no departure."""
-        together = () if self.disturbed is None else (self.disturbed,)
-        return any(fault != _SILENT for figures in (*self.figures, *together) for fault in figures.faults)
+        return bool(self.faulty) or (self.disturbed is not None and bool(self.disturbed.faults))
+
+    @property
+    def faulty(self) -> tuple[int, ...]:
+        """Which goldens are beyond a limit by themselves."""
+        return tuple(i for i, one in enumerate(self.figures) if set(one.faults) - {_SILENT})
 
 
 def expectations(
@@ -100,12 +104,22 @@ def judge(
     )
     if form.precision == "float32" and form.takes == "frames":
         return Verdict(tuple(_judge_float(one, thresholds) for one in figures), None, traces)
-    limits = thresholds.quantized
+    limits = _limits(form, thresholds)
     judged = tuple(
-        _judge_quantized(one, limits, thresholds.sum_error, alone=not of.golden.scenario.disturbed)
+        _judge_quantized(one, limits, thresholds.sum_error, disturbed=of.golden.scenario.disturbed)
         for of, one in zip(said, figures, strict=True)
     )
     return Verdict(judged, _disturbed(said, figures, limits, thresholds.sum_error), traces)
+
+
+def _limits(form: Form, thresholds: Thresholds) -> QuantizedLimits:
+    """Of int8, or of float32 on raw samples."""
+    limits = thresholds.quantized
+    return (
+        limits.model_copy(update={"rms": thresholds.float32.rms_samples})
+        if form.precision == "float32"
+        else limits
+    )
 
 
 def _reference(golden: Golden, form: Form) -> Reading:
@@ -162,24 +176,26 @@ def _judge_float(figures: Figures, thresholds: Thresholds) -> Figures:
     return _faulted(figures, *found)
 
 
-def _judge_quantized(figures: Figures, limits: QuantizedLimits, sum_error: float, *, alone: bool) -> Figures:
-    """By all limits; a disturbed golden `alone` is False: too short for a share to mean much."""
+def _judge_quantized(
+    figures: Figures, limits: QuantizedLimits, sum_error: float, *, disturbed: bool
+) -> Figures:
+    """By all limits; but one disturbed golden of several is too short for a share to mean much."""
     found = _not_distributions(figures, sum_error)
-    disturbed = figures.golden == DISTURBED
     if not np.isfinite(figures.max_delta):
         found.append("it says numbers that are none")
     rms = limits.rms_disturbed if disturbed else limits.rms
-    if alone and not figures.rms_delta <= rms:
+    if not figures.rms_delta <= rms:
         found.append(
             f"|delta log p| is {figures.rms_delta:.2g} in the root mean square, at most {rms:g} is allowed"
         )
+    shares = figures.spoken > 0 and (figures.golden == DISTURBED or not disturbed)
     agreement = limits.agreement_disturbed if disturbed else limits.agreement
-    if alone and figures.spoken and not figures.agreement >= agreement:
+    if shares and not figures.agreement >= agreement:
         found.append(
             f"{100 * figures.agreement:.1f} % of {figures.spoken} spoken emissions have the same best class, "
             f"at least {100 * agreement:g} % are asked for"
         )
-    if alone and figures.spoken and not figures.cosine >= limits.cosine:
+    if shares and not figures.cosine >= limits.cosine:
         found.append(
             f"{100 * limits.agreement:g} % of the spoken emissions reach a cosine of {figures.cosine:.4f}, "
             f"at least {limits.cosine:g} is asked for"
@@ -207,7 +223,7 @@ def _disturbed(
         identical_text=all(figures[i].identical_text for i in chosen),
         **compare(reference, actual, 1 - limits.agreement)._asdict(),
     )
-    return _judge_quantized(together, limits, sum_error, alone=True)
+    return _judge_quantized(together, limits, sum_error, disturbed=True)
 
 
 def _not_distributions(figures: Figures, limit: float) -> list[str]:

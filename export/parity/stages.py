@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -13,14 +13,14 @@ from edge.highpass import HighPass
 from edge.manifest import Form, ModelManifest
 from edge.runtimes import Runtime
 from edge.samples import Float32
-from export.golden import Golden, Stages
+from export.golden import Golden, Segment, Stages
 from export.parity.report import StageFigures
 from export.parity.thresholds import StageLimits
 from personalize import spec, spec_numpy
 from personalize.forms import form_of
 from personalize.front_end import front_end
 
-_CALLS: Final = 24  # of a live chunk: 0.8 s, enough for every state to have turned over
+_CALLS: Final = 24  # of a live chunk: 0.8 s before it departs, enough for every state to have turned over
 _CALLS_FRAMES: Final = 512  # and no more frames than these
 
 Lowering = Callable[[spec.NetworkSpec, Form], Runtime]
@@ -33,6 +33,13 @@ class StageTrace(NamedTuple):
     golden: str
     stage: str
     delta: Float32  # (N,)
+
+
+class Place(NamedTuple):
+    """Where to look for what departs."""
+
+    golden: Golden
+    emission: int = 0  # counted over all segments
 
 
 def front_end_stages(
@@ -119,22 +126,24 @@ def _stage_faults(stage: str, largest: float, p99: float, limits: StageLimits) -
 
 
 def locate(
-    runtime: Runtime, network: spec.NetworkSpec, golden: Golden, lowering: Lowering, limits: StageLimits
+    runtime: Runtime, network: spec.NetworkSpec, place: Place, lowering: Lowering, limits: StageLimits
 ) -> str:
     """Name the first layer that departs: by the states that come out, and by lowering shorter networks.
 
     A layer is faulty where the network up to it departs and the network up to the layer before it does not.
+    All are run over the calls that lead to `place`, from the initial state.
     """
     form = runtime.form
+    calls = _calls(place, form, network.stride)
     limit = limits.layer_float32 if form.precision == "float32" else limits.layer_quantized
 
     def departs(length: int) -> bool:
         prefix = network._replace(layers=network.layers[:length])
-        return _departure(lowering(prefix, _form(prefix, form)), prefix, golden) > limit
+        return _departure(lowering(prefix, _form(prefix, form)), prefix, calls) > limit
 
     layers = range(1, len(network.layers) + 1)
     if not departs(layers[-1]):
-        held = _first_state(runtime, network, golden, limit)
+        held = _first_state(runtime, network, calls, limit)
         where = "" if held is None else f", and of its states {held} departs first"
         rounding = "" if form.precision == "float32" else "the rounding of all of them adds up, or "
         alone = "network: no layer alone, lowered again, departs"
@@ -165,28 +174,47 @@ class _Call(NamedTuple):
     valid: Float32 | None
 
 
-def _calls(golden: Golden, form: Form) -> list[_Call]:
-    """The first calls of a golden's first segment, as an artifact of `form` gets them."""
-    segment = golden.segments[0]
+def _calls(place: Place, form: Form, stride: int) -> list[_Call]:
+    """The calls up to the one that says `place`, as an artifact of `form` gets them."""
+    scenario = place.golden.scenario
+    segment, frame = _frame(place, form.lookahead_frames, stride)
+    starts = range(0, max(1, len(segment.frames) - form.lookahead_frames), form.chunk_frames)
     count = min(_CALLS, max(1, _CALLS_FRAMES // form.chunk_frames))
-    last = len(segment.frames) - form.input_frames
+    first = max(0, frame // form.chunk_frames + 1 - count)
+    emg = scenario.counts if form.takes == "samples_int16" else scenario.emg_uv
     calls = []
-    for start in range(0, min(count * form.chunk_frames, last + 1), form.chunk_frames):
+    for start in starts[first : first + count]:
         if form.takes == "frames":
-            calls.append(_Call(segment.frames[start : start + form.input_frames], None))
+            calls.append(_Call(_filled(segment.frames[start:], form.input_frames), None))
             continue
-        scenario, begin = golden.scenario, start * HOP
-        emg = scenario.counts if form.takes == "samples_int16" else scenario.emg_uv
-        valid = segment.valid[start : start + form.input_frames].astype(np.float32)
-        calls.append(_Call(emg[segment.samples][begin : begin + form.input_samples], valid))
+        samples = _filled(emg[segment.samples][start * HOP :], form.input_samples)
+        valid = _filled(segment.valid[start:].astype(np.float32), form.input_frames)
+        calls.append(_Call(samples, valid))
     return calls
 
 
-def _departure(runtime: Runtime, network: spec.NetworkSpec, golden: Golden) -> float:
+def _frame(place: Place, lookahead_frames: int, stride: int) -> tuple[Segment, int]:
+    """The segment that says an emission, and the frame in it that the emission begins at."""
+    first = 0
+    for segment in place.golden.segments:
+        count = max(0, len(segment.frames) - lookahead_frames) // stride
+        if place.emission < first + count:
+            return segment, (place.emission - first) * stride
+        first += count
+    return place.golden.segments[0], 0  # nothing was said
+
+
+def _filled(rows: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+    """The first `count` rows, followed by zeros where there are fewer."""
+    short = max(0, count - len(rows))
+    return np.pad(rows[:count], [(0, short)] + [(0, 0)] * (rows.ndim - 1))
+
+
+def _departure(runtime: Runtime, network: spec.NetworkSpec, calls: Sequence[_Call]) -> float:
     """How far what comes out is from NumPy: root mean square of the difference over that of the output."""
     state, held = runtime.initial_state(), spec_numpy.initial_state(network)
     difference = power = 0.0
-    for x, valid in _calls(golden, runtime.form):
+    for x, valid in calls:
         found, state = runtime.run(x if valid is None else (x, valid), state)
         expected, held = spec_numpy.step(network, x, held, valid)
         difference += float(np.square(found.astype(np.float64) - expected).sum())
@@ -194,10 +222,12 @@ def _departure(runtime: Runtime, network: spec.NetworkSpec, golden: Golden) -> f
     return float(np.sqrt(difference / max(power, 1e-30)))
 
 
-def _first_state(runtime: Runtime, network: spec.NetworkSpec, golden: Golden, limit: float) -> str | None:
+def _first_state(
+    runtime: Runtime, network: spec.NetworkSpec, calls: Sequence[_Call], limit: float
+) -> str | None:
     """The first of an artifact's float states, in the order of the layers, that departs."""
     state, held = runtime.initial_state(), spec_numpy.initial_state(network)
-    for x, valid in _calls(golden, runtime.form):
+    for x, valid in calls:
         _, state = runtime.run(x if valid is None else (x, valid), state)
         _, held = spec_numpy.step(network, x, held, valid)
     for tensor, found, expected in zip(runtime.form.state, state, held, strict=True):

@@ -21,13 +21,14 @@ class _Record(BaseModel):
 
 
 class FloatLimits(_Record):
-    """Of float32 artifacts, on each golden; the text must be identical too."""
+    """Of float32 artifacts: on frames, where the text must be identical too; and on raw samples."""
 
-    max_delta: float = Field(gt=0)
+    max_delta: float = Field(gt=0)  # on each golden
+    rms_samples: float = Field(gt=0)  # on the typing; on the others and besides as int8
 
 
 class QuantizedLimits(_Record):
-    """Of int8 artifacts: on the typing, and on all disturbed scenarios together."""
+    """Of int8 artifacts: on the typing, and on all disturbed scenarios together, `rms` on each of them."""
 
     rms: float = Field(gt=0)
     rms_disturbed: float = Field(gt=0)

@@ -13,13 +13,24 @@ from edge.charset import CHARSET
 from edge.ctc import greedy
 from edge.errors import BadInput
 from edge.manifest import Form, ModelManifest, Precision
-from edge.runtimes import ModelInput, State
+from edge.runtimes import ModelInput, Runtime, State, load_runtime
 from edge.samples import Float32
+from export import tflite
 from export.golden import Golden, listen, of_frames, rehearsal, scenarios
-from export.parity import ParityFailed, ParityReport, compare, drift, expectations, judge, load_thresholds
+from export.parity import (
+    ParityFailed,
+    ParityReport,
+    compare,
+    drift,
+    expectations,
+    judge,
+    load_thresholds,
+    spec_of,
+)
 from export.parity.judge import Verdict
 from export.parity.report import Figures, RuntimeParity
 from export.parity.thresholds import Thresholds
+from personalize.forms import form_of
 from personalize.networks import Network
 from personalize.reference import TorchRuntime
 from tests.export.toys import random_frames, talkative
@@ -73,17 +84,16 @@ class Planted:
 
     name = "planted"
 
-    def __init__(self, model: Model, precision: Precision) -> None:
+    def __init__(self, model: Model, precision: Precision, inner: Runtime | None = None) -> None:
         network, manifest = model
-        self.inner = TorchRuntime(network, manifest.form)
+        self.inner = inner or TorchRuntime(network, manifest.form)
         self.form: Form = self.inner.form.model_copy(update={"precision": precision})
 
     def initial_state(self) -> State:
         return self.inner.initial_state()
 
     def run(self, x: ModelInput, state: State) -> tuple[Float32, State]:
-        assert not isinstance(x, tuple)
-        said, after = self.inner.run(self.seen(x), state)
+        said, after = self.inner.run(x if isinstance(x, tuple) else self.seen(x), state)
         return self.said(said), self.kept(state, after)
 
     def seen(self, frames: Float32) -> Float32:
@@ -152,17 +162,22 @@ class Noisy(Planted):
         return log_softmax((log_probs + noise).astype(np.float32))
 
 
-FAULTS = [
-    EveryKeyWrong,
-    AllBlank,
-    WrongScale,
-    StaleState,
-    SwappedWrists,
-    Fainter,
-    Louder,
-    WithoutSoftmax,
-    CertainBlanks,
-]
+class Sharper(Planted):
+    """A distribution all the same, and the best class too."""
+
+    def said(self, log_probs: Float32) -> Float32:
+        return log_softmax(np.float32(1.3) * log_probs)
+
+
+class Biased(Planted):
+    """Off by a tenth: as much as int8, too much for float32."""
+
+    def said(self, log_probs: Float32) -> Float32:
+        return log_softmax(log_probs + np.linspace(-0.05, 0.05, CLASSES, dtype=np.float32))
+
+
+SAID = [Fainter, Louder, WithoutSoftmax, CertainBlanks, Sharper]  # which best class and cosine cannot see
+FAULTS = [EveryKeyWrong, AllBlank, WrongScale, StaleState, SwappedWrists, *SAID]
 
 
 def verdict(planted: Planted, model: Model, goldens: tuple[Golden, ...]) -> Verdict:
@@ -198,6 +213,52 @@ def test_a_fault_of_int8_fails_on_the_disturbed_too(
     found = verdict(fault(model, "int8_static"), model, goldens[1:])
     assert found.disturbed is not None
     assert found.disturbed.faults
+
+
+@pytest.mark.parametrize("fault", SAID)
+def test_what_best_class_cannot_see_fails_on_each_of_the_disturbed(
+    model: Model, goldens: tuple[Golden, ...], fault: type[Planted]
+) -> None:
+    found = verdict(fault(model, "int8_static"), model, goldens[1:])
+    assert found.faulty == tuple(range(len(goldens) - 1))
+    assert found.disturbed is not None
+    assert found.disturbed.faults
+
+
+@pytest.fixture(scope="module")
+def on_samples(model: Model) -> Runtime:
+    """The network behind its front end, all in float32, in LiteRT."""
+    network, manifest = model
+    layers = spec_of(network, manifest, manifest.form.model_copy(update={"takes": "samples"}))
+    form = form_of(layers, chunk_frames=manifest.form.chunk_frames, takes="samples")
+    return load_runtime(*tflite.lower(layers, form), "litert")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_raw_samples_are_allowed_what_a_front_end_in_float32_differs_by(
+    model: Model, goldens: tuple[Golden, ...], on_samples: Runtime, precision: Precision
+) -> None:
+    found = verdict(Planted(model, precision, on_samples), model, goldens)
+    assert not found.departs
+    assert found.figures[0].max_delta > LIMITS.float32.max_delta
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("fault", SAID)
+def test_a_planted_fault_on_raw_samples_fails_on_typing_and_disturbed(
+    model: Model, goldens: tuple[Golden, ...], on_samples: Runtime, fault: type[Planted], precision: Precision
+) -> None:
+    found = verdict(fault(model, precision, on_samples), model, (goldens[0], goldens[-1]))
+    assert found.faulty == (0, 1)
+    assert found.disturbed is not None
+    assert found.disturbed.faults
+
+
+def test_raw_samples_in_float32_may_not_be_off_as_int8_is(
+    model: Model, goldens: tuple[Golden, ...], on_samples: Runtime
+) -> None:
+    assert not verdict(Biased(model, "int8_static", on_samples), model, goldens).departs
+    assert verdict(Biased(model, "float32", on_samples), model, goldens).faulty == (0,)
 
 
 def test_a_little_noise_is_allowed_to_int8_and_not_to_float(
@@ -339,6 +400,9 @@ def test_thresholds_come_with_reasons_and_unknown_ones_are_refused(tmp_path: Pat
     mine.write_text(text.replace("max_delta", "max_dleta"))
     with pytest.raises(BadInput, match=r"float32\..*start from configs/parity\.yaml"):
         load_thresholds(mine)
+    mine.write_text(text.replace('"rms":0.3', '"rms":Infinity'))
+    with pytest.raises(BadInput, match=r"quantized\.rms.*finite"):
+        load_thresholds(mine)
     mine.write_text("a: [")
     with pytest.raises(BadInput, match="not YAML"):
         load_thresholds(mine)
@@ -349,7 +413,9 @@ def test_thresholds_come_with_reasons_and_unknown_ones_are_refused(tmp_path: Pat
 
 
 def test_stricter_thresholds_decide(model: Model, goldens: tuple[Golden, ...]) -> None:
-    strict = Thresholds.model_validate(LIMITS.model_dump() | {"float32": {"max_delta": 1e-12}})
+    strict = Thresholds.model_validate(
+        LIMITS.model_dump() | {"float32": {"max_delta": 1e-12, "rms_samples": 1}}
+    )
     network, manifest = model
     other = TorchRuntime(network, manifest.form.model_copy(update={"chunk_frames": 4}))
     assert not judge(other, manifest, goldens[:1], LIMITS).departs

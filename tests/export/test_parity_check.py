@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,19 +11,30 @@ import numpy as np
 import pytest
 
 from edge.errors import BadInput
-from edge.manifest import Artifact, Form, ModelManifest, RuntimeKind, TensorSpec, sha256_of, write_manifest
-from edge.runtimes import ModelInput, Runtime, State, load_runtime
-from edge.samples import Float32
+from edge.features import HOP
+from edge.manifest import (
+    Artifact,
+    Form,
+    ModelManifest,
+    RuntimeKind,
+    TensorSpec,
+    read_manifest,
+    sha256_of,
+    write_manifest,
+)
+from edge.runtimes import ModelInput, Runtime, State, frames_of, load_runtime
+from edge.samples import RATE_HZ, Float32
 from export import artifacts, tflite
 from export.golden import Golden, listen, scenarios, write_goldens
-from export.parity import COLUMNS, Proof, check, expectations, load_thresholds, rows, spec_of
+from export.parity import COLUMNS, Case, Proof, check, expectations, load_thresholds, prove, rows, spec_of
 from export.parity.html import page
-from export.parity.stages import front_end_stages, locate
+from export.parity.stages import Place, front_end_stages, locate
 from export.shapes import Lowered
-from personalize import spec
+from personalize import spec, spec_numpy
 from personalize.forms import form_of
 from personalize.model import save_model
 from personalize.networks import Network
+from personalize.reference import TorchRuntime
 from tests.export.toys import talkative
 
 LIMITS = load_thresholds()
@@ -177,7 +189,7 @@ class WithSamples:
         if isinstance(layer, spec.FrontEnd) and self.fault == "front end":
             return layer._replace(basis=layer.basis * np.float32(1.5))
         if isinstance(layer, spec.Linear) and self.fault == "head":
-            return layer._replace(bias=layer.bias + np.arange(len(layer.bias), dtype=np.float32))
+            return layer._replace(bias=(layer.bias + np.arange(len(layer.bias))).astype(np.float32))
         return layer
 
 
@@ -197,8 +209,86 @@ def test_the_front_end_is_a_layer_too(
     layers = spec_of(network, manifest, wanted)
     form = form_of(layers, chunk_frames=8, takes="samples")
     lowering = WithSamples(fault)
-    said = locate(lowering(layers, form), layers, goldens[0], lowering, LIMITS.stages)
+    said = locate(lowering(layers, form), layers, Place(goldens[0]), lowering, LIMITS.stages)
     assert said.startswith(found)
+
+
+class ClipsFrom:
+    """NumPy's own answers, but wrong from one layer on while what comes in is louder than `loudest`."""
+
+    name = "NumPy"
+
+    def __init__(self, layers: spec.NetworkSpec, form: Form, loudest: float, faulty: bool) -> None:
+        self.layers, self.form, self.loudest, self.faulty = layers, form, loudest, faulty
+
+    def initial_state(self) -> State:
+        return spec_numpy.initial_state(self.layers)
+
+    def run(self, x: ModelInput, state: State) -> tuple[Float32, State]:
+        said, after = spec_numpy.step(self.layers, frames_of(x, self.name), state)
+        wrong = self.faulty and float(np.abs(frames_of(x, self.name)).max()) > self.loudest
+        return said + np.float32(wrong) * np.arange(said.shape[-1], dtype=np.float32), after
+
+
+@pytest.mark.parametrize(("layer", "said"), [(5, "network: layer 5 of 8"), (None, "the rounding of all")])
+def test_a_layer_that_is_wrong_in_a_disturbance_only_is_named(
+    model: Model, layer: int | None, said: str
+) -> None:
+    network, manifest = model
+    layers = network.spec()
+    form = form_of(layers, chunk_frames=4, precision="int8_dynamic")
+    golden = listen(next(one for one in scenarios() if one.name == "saturation"), manifest)
+    begins = round(1.0 * RATE_HZ) // HOP  # frames; half a second is clipped
+    loudest = float(np.abs(golden.frames[: begins - 8]).max())
+
+    def lowering(prefix: spec.NetworkSpec, cut: Form) -> Runtime:
+        return ClipsFrom(prefix, cut, loudest, layer is not None and len(prefix.layers) >= layer)
+
+    def found(frame: int) -> str:
+        place = Place(golden, frame // manifest.stride)
+        return locate(lowering(layers, form), layers, place, lowering, LIMITS.stages)
+
+    assert said in found(begins + 40)
+    assert "no layer alone, lowered again, departs" in found(0)
+
+
+class WrongAfterReset:
+    """Torch, but wrong in the last calls of all."""
+
+    name = "planted"
+
+    def __init__(self, inner: Runtime, right: int) -> None:
+        self.inner, self.form, self.right = inner, inner.form, right
+
+    def initial_state(self) -> State:
+        return self.inner.initial_state()
+
+    def run(self, x: ModelInput, state: State) -> tuple[Float32, State]:
+        self.right -= 1
+        said, after = self.inner.run(x, state)
+        return said if self.right >= 0 else np.roll(said, 1, axis=-1), after
+
+
+def test_the_golden_that_failed_is_where_it_is_looked_for(
+    model: Model, goldens: tuple[Golden, ...], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, manifest = model
+    calls = sum(-(-len(segment.frames) // 8) for golden in goldens for segment in golden.segments)
+    places: list[Place] = []
+
+    def looked(_: Runtime, __: spec.NetworkSpec, place: Place, *___: object) -> str:
+        places.append(place)
+        return "there"
+
+    # The package gives the name `check` to the function.
+    monkeypatch.setattr(sys.modules["export.parity.check"], "locate", looked)
+    runtime = WrongAfterReset(TorchRuntime(network, manifest.form), calls - 3)
+    (artifact,) = read_manifest(folder).artifacts
+    parity, _ = prove(runtime, artifact, Case(manifest, goldens, LIMITS, network))
+    assert parity.departs == "there"
+    assert [place.golden.name for place in places] == ["reset"]
+    said = len(goldens[-1].readings[0].log_probs)
+    assert places[0].emission >= said - 3 * 8 // manifest.stride
 
 
 def test_a_stage_of_the_front_end_that_departs_is_named(model: Model, goldens: tuple[Golden, ...]) -> None:
