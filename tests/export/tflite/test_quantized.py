@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge.errors import BadInput
@@ -40,7 +40,10 @@ def static(network: spec.NetworkSpec, chunk: int, lookahead: int = 0) -> tuple[b
 
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**16), strides=st.integers(2, 6), causal=st.booleans())
-def test_chunks_change_no_bit_of_static_int8(seed: int, strides: int, causal: bool) -> None:
+@example(seed=4968, strides=2, causal=False)
+def test_chunks_change_nothing_of_static_int8_but_a_tie(seed: int, strides: int, causal: bool) -> None:
+    # Layer norms are float: more rows at once may round their last bit otherwise, and what lies on a tie is then
+    # quantized to the neighbouring step.
     network = small_network(seed) if causal else tds(seed)
     step = network.stride
     frames = random_frames(seed, step * strides * 2)
@@ -49,9 +52,9 @@ def test_chunks_change_no_bit_of_static_int8(seed: int, strides: int, causal: bo
         content, cut = static(network, size)
         runs.append(say(LiteRtRuntime(content, cut), np.split(frames, len(frames) // size)))
     for run in runs[1:]:
-        np.testing.assert_array_equal(run.log_probs, runs[0].log_probs)
+        np.testing.assert_allclose(run.log_probs, runs[0].log_probs, atol=5e-3)
         for value, other in zip(run.states[-1], runs[0].states[-1], strict=True):
-            np.testing.assert_array_equal(value, other)
+            np.testing.assert_allclose(value.astype(np.int32), other.astype(np.int32), atol=1)
 
 
 @pytest.mark.parametrize("precision", ["int8_dynamic", "int8_static"])
