@@ -42,8 +42,8 @@ def static(network: spec.NetworkSpec, chunk: int, lookahead: int = 0) -> tuple[b
 @given(seed=st.integers(0, 2**16), strides=st.integers(2, 6), causal=st.booleans())
 @example(seed=4968, strides=2, causal=False)
 def test_chunks_change_nothing_of_static_int8_but_a_tie(seed: int, strides: int, causal: bool) -> None:
-    # Layer norms are float: more rows at once may round their last bit otherwise, and what lies on a tie is then
-    # quantized to the neighbouring step.
+    # Layer norms are float: more rows at once may round their last bit otherwise, and what lies on a tie is
+    # then quantized to the neighbouring step.
     network = small_network(seed) if causal else tds(seed)
     step = network.stride
     frames = random_frames(seed, step * strides * 2)
