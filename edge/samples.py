@@ -23,6 +23,20 @@ Float64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
 
 
+class SegmentStart(NamedTuple):
+    """Where a band's samples go on after a break.
+
+    What the break cost is declared: the `missing` samples before `first_index` are invalid, however many
+    chunks they fill.
+    """
+
+    first_index: int  # in the stream's numbering, as SampleChunk.first_index
+    side: Side
+    reason: Literal["reconnected", "restarted"]  # the same boot of the band, or another
+    missing: int  # samples of this band
+    uncertain: int  # by how many `missing` may be wrong: 0 in the same boot, else bounded by the host's clock
+
+
 class SampleChunk(NamedTuple):
     """Consecutive samples of both bands on one clock.
 
@@ -35,6 +49,7 @@ class SampleChunk(NamedTuple):
     time_s: Float64  # (T,) host seconds, strictly increasing
     emg_uv: Float32  # (T, W, E) microvolts
     valid: Bool  # (T, W)
+    segments: tuple[SegmentStart, ...] = ()  # that begin in this chunk
 
 
 class SourceInfo(NamedTuple):

@@ -6,7 +6,7 @@ import asyncio
 import enum
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final, NamedTuple, TypeVar
 
 from bleak import BleakClient
@@ -16,20 +16,23 @@ from bleak.exc import BleakError
 from edge.errors import SourceLost
 from edge.samples import RATE_HZ
 from firmware_bridge.backends import Backend
-from firmware_bridge.errors import BandRefused
-from firmware_bridge.gatt import (
-    BATTERY_LEVEL,
-    CONTROL,
-    STATUS,
-    STREAM,
+from firmware_bridge.control import (
+    Answer,
     Config,
     Operation,
+    Request,
+    Response,
+    Result,
     Start,
-    Status,
+    Started,
     Stop,
-    decode_status,
-    encode_operation,
+    decode_answer,
+    decode_response,
+    encode_request,
+    opcode_of,
 )
+from firmware_bridge.errors import BadPacket, BandRefused
+from firmware_bridge.gatt import BATTERY_LEVEL, CONTROL, STATUS, STREAM, Status, decode_status
 from firmware_bridge.packet import (
     NOTIFICATION_OVERHEAD_BYTES,
     PROTOCOL_VERSION,
@@ -93,6 +96,9 @@ class BandLink:
         self.status: Status | None = None
         self.battery_percent: int | None = None
         self.queue_overflows = 0
+        self.started: Started | None = None  # where the band's numbering stood at START
+        self._responses: asyncio.Queue[Response] = asyncio.Queue()
+        self._requests = 0
         self._clock = clock
         self._wake = wake
         self._gatt_timeout_s = gatt_timeout_s
@@ -115,13 +121,15 @@ class BandLink:
         self._check(self.status)
         # Before START, or the first packets find nobody listening.
         await self._do("subscribing", self._client.start_notify(STREAM, self._on_notification))
-        await self._operate(Config(self.codec, RATE_HZ))
+        await self._do("subscribing", self._client.start_notify(CONTROL, self._on_response))
+        await self._operate(Config(self.codec, frozenset([self.codec]), RATE_HZ))
         self.state = LinkState.READY
 
     async def start(self) -> None:
         """Stream. Raises SourceLost."""
         self.state = LinkState.STREAMING
-        await self._operate(Start())
+        answer = await self._operate(Start())
+        self.started = answer if isinstance(answer, Started) else None
 
     async def stop(self) -> None:
         """Stop streaming, where it streams, and note what the band says of its stream."""
@@ -155,6 +163,10 @@ class BandLink:
         else:
             self._queue.append(Arrival(bytes(data), self._clock()))
         self._wake()
+
+    def _on_response(self, _: BleakGATTCharacteristic, data: bytearray) -> None:
+        with suppress(BadPacket):  # whoever waits for an answer says that none came
+            self._responses.put_nowait(decode_response(bytes(data)))
 
     def _on_disconnected(self, _: BleakClient) -> None:
         if self.state not in OURS:
@@ -195,10 +207,28 @@ class BandLink:
                 f"{minimum_mtu(self.codec)}; update the band's firmware or this machine's Bluetooth driver"
             )
 
-    async def _operate(self, operation: Operation) -> None:
-        what = f"{type(operation).__name__.upper()}"
-        value = encode_operation(operation)
-        await self._do(what, self._client.write_gatt_char(CONTROL, value, response=True))
+    async def _operate(self, operation: Operation) -> Answer:
+        """Ask, and give the answer. Raises SourceLost, BandRefused."""
+        self._requests = (self._requests + 1) % 256
+        request = Request(self._requests, operation)
+        name = opcode_of(operation).name
+        response = await self._do(name, self._answered(request))
+        if response.result is Result.NOT_NOW:
+            self.state = LinkState.LOST
+            raise SourceLost(f"{self._name} refused {name} at this moment; connect to it again")
+        if response.result is not Result.OK:
+            raise BandRefused(f"{self._name} answers {name} with {response.result.name}; update its firmware")
+        try:
+            return decode_answer(operation, response.data)
+        except BadPacket as error:
+            raise BandRefused(f"{self._name}: {error}; update the band's firmware") from error
+
+    async def _answered(self, request: Request) -> Response:
+        await self._client.write_gatt_char(CONTROL, encode_request(request), response=True)
+        while True:
+            response = await self._responses.get()
+            if response.number == request.number and response.opcode == opcode_of(request.operation):
+                return response
 
     async def _do(self, what: str, action: Awaitable[_T], timeout_s: float | None = None) -> _T:
         timeout_s = self._gatt_timeout_s if timeout_s is None else timeout_s

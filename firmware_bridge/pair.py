@@ -82,6 +82,10 @@ class BandPair:
         try:
             for lane in self._lanes:
                 await lane.link.start()
+                if (started := lane.link.started) is not None:
+                    lane.stream = StreamState(
+                        boot=started.boot, next_sequence=started.sequence, next_index=started.first_index
+                    )
             self._looked_s = self._clock()
             while True:
                 self._woken.clear()

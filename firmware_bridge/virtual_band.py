@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, assert_never
 
 from bumble import att, data_types
 from bumble.core import UUID, AdvertisingData
@@ -12,7 +12,26 @@ from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.gatt import Characteristic, CharacteristicValue, Service
 from bumble.hci import Address
 
-from edge.samples import RATE_HZ, SIDES, Bool, Float32, Side
+from edge.samples import ELECTRODES, RATE_HZ, SIDES, Bool, Float32, Side
+from firmware_bridge.control import (
+    NO_REQUEST,
+    Answer,
+    Config,
+    Configured,
+    Identify,
+    Impedances,
+    MeasureImpedance,
+    Operation,
+    Ping,
+    Pinged,
+    RefusedRequest,
+    Result,
+    Start,
+    Started,
+    Stop,
+    decode_request,
+    encode_response,
+)
 from firmware_bridge.errors import BadPacket
 from firmware_bridge.gatt import (
     BAND_SERVICE,
@@ -23,16 +42,10 @@ from firmware_bridge.gatt import (
     FIRMWARE_REVISION,
     MANUFACTURER_NAME,
     MODEL_NUMBER,
-    NOT_NOW,
     STATUS,
     STREAM,
-    UNSUPPORTED,
-    Config,
-    Start,
     Status,
-    Stop,
     advertised_name,
-    decode_operation,
     encode_status,
 )
 from firmware_bridge.packet import PROTOCOL_VERSION, Codec, Flags, Packet, encode, samples_per_packet
@@ -41,6 +54,7 @@ from firmware_bridge.virtual_air import VirtualAir, VirtualController
 
 _ADVERTISING_INTERVAL_MS: Final = 100.0
 _TRANSMIT_QUEUE: Final = 32  # packets, 1/3 s at 517 bytes: as much as a small radio buffers, then it drops
+_IMPEDANCES_KOHM: Final = (50.0,) * ELECTRODES  # dry electrodes on skin, their usual order
 _READ: Final = Characteristic.Properties.READ
 _READABLE: Final = Characteristic.READABLE
 
@@ -85,13 +99,20 @@ class VirtualBand:
         self._boot = boot
         self._faults = faults
         self._version = version
-        self._config = Config(Codec.RAW16, RATE_HZ)
+        self._codec = Codec.RAW16
+        self._answering: set[asyncio.Task[None]] = set()
         self._packing = PacketizerState()
         self._overflows = 0
         self._overflowed = False
         self._connection: Connection | None = None
         self._stream = Characteristic(
             STREAM, Characteristic.Properties.NOTIFY, Characteristic.Permissions(0), b""
+        )
+        self._control: Characteristic[bytes] = Characteristic(
+            CONTROL,
+            Characteristic.Properties.WRITE | Characteristic.Properties.INDICATE,
+            Characteristic.WRITEABLE,
+            CharacteristicValue(write=self._on_control),
         )
         self._device = self._make_device(air, mtu)
         self._device.add_services(self._services(battery_percent))
@@ -154,8 +175,8 @@ class VirtualBand:
 
     def _packetizer(self) -> Packetizer:
         mtu = self._connection.att_mtu if self._connection else att.ATT_DEFAULT_MTU
-        samples = max(1, packet_samples(self._config.codec, mtu))
-        return Packetizer(self._config.codec, samples, self._boot)
+        samples = max(1, packet_samples(self._codec, mtu))
+        return Packetizer(self._codec, samples, self._boot)
 
     def _on_connection(self, connection: Connection) -> None:
         self._connection = connection
@@ -167,27 +188,66 @@ class VirtualBand:
 
     def _on_control(self, connection: Connection, value: bytes) -> None:
         try:
-            operation = decode_operation(value)
+            answer = self._operate(decode_request(value).operation, connection)
+            response = encode_response(value, Result.OK, answer)
+        except RefusedRequest as refused:
+            response = encode_response(value, refused.result)
         except BadPacket as error:
-            raise att.ATT_Error(UNSUPPORTED) from error
+            raise att.ATT_Error(NO_REQUEST) from error
+        # An indication waits for its confirmation, which comes after the answer to the write.
+        task = asyncio.create_task(
+            self._device.gatt_server.indicate_subscriber(connection, self._control, response)
+        )
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    def _operate(self, operation: Operation, connection: Connection) -> Answer:
+        """Do what is asked. Raises RefusedRequest."""
         match operation:
-            case Config() if self.started.is_set():
-                raise att.ATT_Error(NOT_NOW)
-            case Config(_, rate_hz) if rate_hz != RATE_HZ:
-                raise att.ATT_Error(UNSUPPORTED)
-            case Config():
-                self._config = operation
-            case Start() if self.exhausted or not samples_per_packet(self._config.codec, connection.att_mtu):
-                raise att.ATT_Error(NOT_NOW)
+            case Config(preferred, accepted, rate_hz):
+                return self._configure(preferred, accepted, rate_hz)
             case Start():
-                self._packing = PacketizerState()
+                if self.exhausted or not samples_per_packet(self._codec, connection.att_mtu):
+                    raise RefusedRequest(Result.NOT_NOW, "nothing can be sent")
                 self.started.set()
+                packing = self._packing
+                return Started(self._boot, packing.next_sequence, packing.next_index - len(packing.counts))
             case Stop():
                 self.started.clear()
+                return None
+            case Ping():
+                return Pinged(self._boot, self._packing.next_index)
+            case MeasureImpedance():
+                if self.started.is_set():
+                    raise RefusedRequest(Result.NOT_NOW, "impedance is measured while nothing streams")
+                return Impedances(_IMPEDANCES_KOHM)
+            case Identify():
+                return None
+            case _:
+                assert_never(operation)
+
+    def _configure(self, preferred: Codec | None, accepted: frozenset[Codec], rate_hz: int) -> Configured:
+        if self.started.is_set():
+            raise RefusedRequest(Result.NOT_NOW, "a stream is not configured while it flows")
+        if rate_hz != RATE_HZ or not accepted:
+            raise RefusedRequest(Result.UNSUPPORTED, f"this band samples at {RATE_HZ} Hz")
+        self._codec = preferred or max(accepted, key=lambda codec: codec.value)
+        return Configured(self._codec, RATE_HZ)
 
     def _on_status(self, connection: Connection) -> bytes:
         status = Status(
-            self._version, self.side, self._boot, self._config.rate_hz, connection.att_mtu, self._overflows
+            version=self._version,
+            side=self.side,
+            boot=self._boot,
+            phy=2,
+            rate_hz=RATE_HZ,
+            mtu=connection.att_mtu,
+            overflows=self._overflows,
+            interval=round(connection.parameters.connection_interval / 1.25),
+            lead_off=0,
+            uptime_ms=1000 * self._packing.next_index // RATE_HZ,
+            codec=self._codec.value,
+            streaming=self.started.is_set(),
         )
         return encode_status(status)
 
@@ -209,15 +269,12 @@ class VirtualBand:
         return device
 
     def _services(self, battery_percent: int) -> list[Service]:
-        write = Characteristic.Properties.WRITE
         return [
             Service(
                 BAND_SERVICE,
                 [
                     self._stream,
-                    Characteristic(
-                        CONTROL, write, Characteristic.WRITEABLE, CharacteristicValue(write=self._on_control)
-                    ),
+                    self._control,
                     Characteristic(STATUS, _READ, _READABLE, CharacteristicValue(read=self._on_status)),
                 ],
             ),

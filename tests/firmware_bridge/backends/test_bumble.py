@@ -9,20 +9,27 @@ from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolError
 from bumble import att, core, hci
 
+from firmware_bridge.control import (
+    NO_REQUEST,
+    Config,
+    Identify,
+    MeasureImpedance,
+    Request,
+    Response,
+    Result,
+    Start,
+    Stop,
+    decode_response,
+    encode_request,
+)
 from firmware_bridge.gatt import (
     BAND_SERVICE,
     BATTERY_LEVEL,
     CONTROL,
     FIRMWARE_REVISION,
-    NOT_NOW,
     STATUS,
     STREAM,
-    UNSUPPORTED,
-    Config,
-    Start,
-    Stop,
     decode_status,
-    encode_operation,
 )
 from firmware_bridge.packet import Codec, decode
 from firmware_bridge.rig import virtual_bands
@@ -86,24 +93,40 @@ def test_services_values_and_mtu():
     assert with_rig(use, mtu=247) == expected
 
 
-@pytest.mark.parametrize(
-    ("operations", "code"),
-    [
-        ([b"\xff"], UNSUPPORTED),
-        ([encode_operation(Config(Codec.RAW16, 1000))], UNSUPPORTED),
-        ([encode_operation(Start()), encode_operation(Config(Codec.RAW16, 2000))], NOT_NOW),
-    ],
-)
-def test_a_refusal_is_bleaks_protocol_error(operations, code):
+def test_a_write_that_is_refused_is_bleaks_protocol_error():
     async def use(rig):
         async with await left_band(rig) as client:
-            for operation in operations[:-1]:
-                await client.write_gatt_char(CONTROL, operation, response=True)
             with pytest.raises(BleakGATTProtocolError) as refused:
-                await client.write_gatt_char(CONTROL, operations[-1], response=True)
+                await client.write_gatt_char(CONTROL, b"\x01", response=True)
             return refused.value.code
 
-    assert with_rig(use) == code
+    assert with_rig(use) == NO_REQUEST
+
+
+@pytest.mark.parametrize(
+    ("operations", "result"),
+    [
+        ([Config(Codec.RAW16, frozenset([Codec.RAW16]), 1000)], Result.UNSUPPORTED),
+        ([Start(), Config(Codec.RAW16, frozenset([Codec.RAW16]), 2000)], Result.NOT_NOW),
+        ([Start(), MeasureImpedance()], Result.NOT_NOW),
+        ([MeasureImpedance()], Result.OK),
+        ([Identify(2)], Result.OK),
+    ],
+)
+def test_requests_are_answered_by_indications(operations, result):
+    async def use(rig):
+        answers: asyncio.Queue[Response] = asyncio.Queue()
+        async with await left_band(rig) as client:
+            await client.start_notify(CONTROL, lambda _, data: answers.put_nowait(decode_response(data)))
+            for number, operation in enumerate(operations):
+                await client.write_gatt_char(
+                    CONTROL, encode_request(Request(number, operation)), response=True
+                )
+                answer = await answers.get()
+                assert answer.number == number
+            return answer.result
+
+    assert with_rig(use) is result
 
 
 def test_a_read_that_is_refused_is_bleaks_protocol_error(monkeypatch):
@@ -133,7 +156,7 @@ def test_notifications_come_in_order_until_they_are_stopped():
 
         async with await left_band(rig) as client:
             await client.start_notify(STREAM, on_value)
-            await client.write_gatt_char(CONTROL, encode_operation(Start()), response=True)
+            await client.write_gatt_char(CONTROL, encode_request(Request(0, Start())), response=True)
             await ended.wait()
             await client.stop_notify(STREAM)
         return values
@@ -163,7 +186,7 @@ def test_a_disconnection_by_the_band_is_told_and_ends_the_client():
 def test_a_request_that_the_band_leaves_unanswered_by_leaving_is_an_error():
     async def use(rig):
         async with await left_band(rig) as client:
-            await client.write_gatt_char(CONTROL, encode_operation(Stop()), response=True)
+            await client.write_gatt_char(CONTROL, encode_request(Request(0, Stop())), response=True)
             dropping = asyncio.ensure_future(rig.bands["left"].disconnect())
 
             async def read_on():
