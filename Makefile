@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 # Pins what builds the package as well, in pip's isolated build environment.
 export PIP_CONSTRAINT := $(CURDIR)/constraints/build.txt
 
-.PHONY: help setup setup-arm demo test test-slow test-light test-tflite-runtime test-mcu lint bench lock clean
+.PHONY: help setup setup-arm demo test test-slow test-light test-tflite-runtime test-mcu test-kernel lint bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this
@@ -38,6 +38,9 @@ test-slow: $(READY)  ## The training gates
 
 test-mcu: $(READY)  ## The C on emulated Cortex-M boards (gcc-arm-none-eabi, qemu-system-arm)
 	$(BIN)/python -m tests.mcu
+
+test-kernel: $(READY)  ## The link over a real kernel and bluetoothd in QEMU (Debian; see docs/guides/test-tiers.md)
+	$(BIN)/python -m pytest -m kernel tests/kernel -s
 
 lint: $(READY)  ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check .
