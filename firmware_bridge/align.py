@@ -53,6 +53,10 @@ class Aligner:
         """Before the first packet."""
         return AlignState(tuple(_empty_lane() if side in self.sides else None for side in SIDES))
 
+    def begin(self, state: AlignState, wrist: int, index: int) -> AlignState:
+        """A band's first sample will be its sample `index`."""
+        return _with_lane(state, wrist, _worn(state, wrist)._replace(shift=-index))
+
     def push(
         self, state: AlignState, wrist: int, segment: Segment, index: int, arrival_s: float
     ) -> AlignState:

@@ -86,6 +86,7 @@ class BandPair:
                     lane.stream = StreamState(
                         boot=started.boot, next_sequence=started.sequence, next_index=started.first_index
                     )
+                    self._state = self._aligner.begin(self._state, lane.wrist, started.first_index)
             self._looked_s = self._clock()
             while True:
                 self._woken.clear()

@@ -4,29 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from edge.extras import require
 from edge.samples import RATE_HZ, SIDES, SampleChunk, SampleSource, Side
 from firmware_bridge.backends import Backend
+from firmware_bridge.band_script import NO_SCRIPT, Script, Step
+from firmware_bridge.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
-    from firmware_bridge.virtual_air import VirtualAir
-    from firmware_bridge.virtual_band import DuePacket, Faults, VirtualBand
+    from bumble.gatt import Service
+
+    from firmware_bridge.virtual_air import VirtualAir, VirtualController
+    from firmware_bridge.virtual_band import Faults, VirtualBand
+    from firmware_bridge.virtual_sampler import DuePacket
 
 _CENTRAL_ADDRESS: Final = "F0:51:57:00:00:00"
 _MAX_BACKLOG: Final = 256  # notifications, 2.5 s at 517 bytes: then the virtual bands wait for the reader
+HOLD_S: Final = 10.0  # of the wall's clock: longer than a host's back-off, shorter than anybody's patience
 
 
 class Rig:
     """Virtual bands that stream one source, and what a host needs to connect to them.
 
-    Without a speed the bands send as fast as the link carries and the host reads, one packet at a time, and
-    `clock` shows the time at which a band would have sent the packet that is under way. With a speed they
-    send by the wall clock, and `clock` runs at the speed from the moment that they are switched on.
+    The source begins when every band has been started, or the first one without `wait_for_all`.
+
+    Without a speed time is virtual: it begins with the source, and moves as fast as the link carries and the
+    host reads, packet by packet; `clock` shows the time at which a band would have sent the packet that is
+    under way. It stands still while a band whose stream broke off is in reach and its host has not come
+    back, for `hold_s` of the wall's clock at most, and while no band is listened to: finding and connecting
+    take no virtual time. A band that a script takes away is away for so many samples of it while its
+    neighbour goes on. All this is the same in every run, as far as the host is.
+
+    With a speed, time runs at that many times the wall's from the moment that the bands are switched on, and
+    waits for nobody once the source has begun. A band that was started before its neighbour counts no
+    samples until then.
     """
 
     def __init__(
@@ -36,74 +51,178 @@ class Rig:
         air: VirtualAir,
         backend: Backend,
         *,
-        speed: float | None,
-        start_s: float,
+        clock: VirtualClock,
+        script: Script = NO_SCRIPT,
+        hold_s: float = HOLD_S,
+        wait_for_all: bool = True,
     ) -> None:
         self.bands = bands
         self.backend = backend
+        self.clock = clock
         self._source = source
         self._air = air
-        self._speed = speed
-        self._now_s = start_s
-        self._switched_on = (start_s, time.monotonic())  # the same moment on `clock` and on the wall's
-        self._start_s = math.inf
-        self._finished_s: float | None = None  # on the wall's clock
+        self._hold_s = hold_s
+        self._wait_for_all = wait_for_all
+        self._script = script
+        self._steps: deque[Step] = deque()
+        self._start_tick: int | None = None
+        self._tick = 0  # of the next sample of the source
 
     @property
     def start_s(self) -> float:
-        """When sample 0 was taken, on `clock`; infinite until the bands have started."""
-        return self._start_s
-
-    def clock(self) -> float:
-        """Now, in seconds."""
-        if self._speed is not None:
-            clock_s, wall_s = self._switched_on
-            return clock_s + (time.monotonic() - wall_s) * self._speed
-        if self._finished_s is not None:  # silence lasts: whoever waits for more must see time pass
-            return self._now_s + time.monotonic() - self._finished_s
-        return self._now_s
+        """When sample 0 was taken, on `clock`; infinite until the source has begun."""
+        return math.inf if self._start_tick is None else self.clock.time_s(self._start_tick)
 
     async def stream(self) -> None:
-        """Wait until every band was told to START, then send the source to its end."""
+        """Wait for START, then send the source to its end."""
+        radios = [asyncio.create_task(self._run_radio(controller)) for controller in self._controllers()]
         try:
-            for band in self.bands.values():
-                await band.started.wait()
-            self._start_s = self.clock()
+            await self._begin()
             async for chunk in self._source.chunks():
-                await self._send_chunk(chunk)
-                if not any(band.streaming for band in self.bands.values()):
-                    return
-            await self._send_due([(band, due) for band in self.bands.values() for due in band.pack_end()])
+                await self._play(chunk)
+            await self._play_out()
         except Exception:
             for band in self.bands.values():  # the host sees a lost link, the caller this error
                 await band.disconnect()
             raise
         finally:
-            self._finished_s = time.monotonic()
+            self.clock.set_free()
             for band in self.bands.values():
                 band.exhausted = True
+            for radio in radios:
+                radio.cancel()
 
-    async def _send_chunk(self, chunk: SampleChunk) -> None:
-        packets = [
-            (band, due)
-            for side, band in self.bands.items()
-            for due in band.pack(chunk.emg_uv[:, SIDES.index(side)], chunk.valid[:, SIDES.index(side)])
-        ]
-        await self._send_due(packets)
+    async def _begin(self) -> None:
+        bands = self.bands.values()
+        if bands:
+            starts = [asyncio.create_task(band.started.wait()) for band in bands]
+            when = asyncio.ALL_COMPLETED if self._wait_for_all else asyncio.FIRST_COMPLETED
+            try:
+                await asyncio.wait(starts, return_when=when)
+            finally:
+                for start in starts:
+                    start.cancel()
+        self._start_tick = self._tick = math.ceil(self.clock.tick())
+        for band in bands:
+            band.wait_until(self._tick)
+        self._steps = deque(
+            step._replace(tick=self._tick + step.tick)
+            for step in self._script.steps()
+            if step.side in self.bands
+        )
+        self._set_pacing(running=True)
 
-    async def _send_due(self, packets: Sequence[tuple[VirtualBand, DuePacket]]) -> None:
-        for band, due in sorted(packets, key=lambda item: item[1].at_index):
-            await self._wait_until(self._start_s + due.at_index / RATE_HZ)
-            await band.send(due.packet, may_drop=self._speed is not None)
+    async def _play(self, chunk: SampleChunk) -> None:
+        first, stop = self._tick, self._tick + len(chunk.valid)
+        while self._tick < stop:
+            await self._follow_script()
+            await self._move_to(self._tick)
+            until = min(stop, self._steps[0].tick) if self._steps else stop
+            rows = slice(self._tick - first, until - first)
+            await self._send(
+                (band, due)
+                for side, band in self.bands.items()
+                for due in band.pack(
+                    self._tick, chunk.emg_uv[rows, SIDES.index(side)], chunk.valid[rows, SIDES.index(side)]
+                )
+            )
+            self._tick = until
+        for band in self.bands.values():
+            await band.look_at_battery()
 
-    async def _wait_until(self, time_s: float) -> None:
-        if self._speed is not None:
-            await asyncio.sleep(max(0.0, time_s - self.clock()) / self._speed)
+    async def _play_out(self) -> None:
+        """The end, to every band that is listened to; to those that are away when they are back."""
+        await self._follow_script()
+        await self._move_to(self._tick)
+        await self._send_end(list(self.bands.values()))
+        while self._steps and (away := [band for band in self.bands.values() if not band.in_reach]):
+            self._tick = self._steps[0].tick
+            await self._follow_script()
+            await self._move_to(self._tick)
+            await self._send_end([band for band in away if band.in_reach])
+
+    async def _send_end(self, bands: Sequence[VirtualBand]) -> None:
+        await self._empty_radios()
+        await self._send((band, due) for band in bands for due in band.pack_end())
+        await self._empty_radios()
+
+    async def _follow_script(self) -> None:
+        while self._steps and self._steps[0].tick <= self._tick:
+            step = self._steps.popleft()
+            await self._move_to(step.tick)
+            await self.bands[step.side].apply(step.change)
+            self._set_pacing(running=True)
+
+    async def _send(self, packets: Iterable[tuple[VirtualBand, DuePacket]]) -> None:
+        for band, due in sorted(packets, key=lambda item: item[1].due_tick):
+            await self._move_to(due.due_tick)
+            await band.send(due.packet)
+
+    async def _move_to(self, tick: float) -> None:
+        """Let time pass until `tick`, and what falls due before it happen."""
+        if self.clock.speed is not None:
+            await asyncio.sleep(max(0.0, tick - self.clock.tick()) / (self.clock.speed * RATE_HZ))
             return
+        while True:
+            await self._settle()
+            event_tick, controller = self._next_event()
+            if controller is None or event_tick > tick:
+                break
+            self.clock.move_to(event_tick)
+            controller.connection_event()
+        self.clock.move_to(tick)
+
+    async def _settle(self) -> None:
+        """Wait until all that was sent has been read, and everybody is here who is to be waited for."""
         await self._air.quiet()
         while any(backlog() >= _MAX_BACKLOG for backlog in self.backend.backlogs):  # noqa: ASYNC110
             await asyncio.sleep(0.001)  # the reader has no way to call us: bleak's API has no flow control
-        self._now_s = time_s
+        bands = [band for band in self.bands.values() if not band.exhausted]
+        if any(band.awaited for band in bands):
+            await self._hold([band for band in bands if band.awaited])
+        if bands and not any(band.streaming or not band.in_reach for band in bands):
+            await asyncio.wait(
+                [asyncio.create_task(band.started.wait()) for band in bands],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+
+    async def _hold(self, awaited: Sequence[VirtualBand]) -> None:
+        self._set_pacing(running=False)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._hold_s):
+                for band in awaited:
+                    await band.started.wait()
+        for band in awaited:
+            if band.awaited:
+                band.give_up()
+        await self._air.quiet()
+        self._set_pacing(running=True)
+
+    def _controllers(self) -> list[VirtualController]:
+        return [band.controller for band in self.bands.values() if band.controller is not None]
+
+    def _set_pacing(self, *, running: bool) -> None:
+        """Connection events come in virtual time: while that stands still, packets do not wait for any."""
+        for controller in self._controllers():
+            controller.set_pacing(running=running or self.clock.speed is not None)
+
+    def _next_event(self) -> tuple[float, VirtualController | None]:
+        """The next connection event that has something to send."""
+        now = self.clock.tick()
+        events = [(controller.next_event(now), controller) for controller in self._controllers()]
+        return min(events, key=lambda event: event[0], default=(math.inf, None))
+
+    async def _empty_radios(self) -> None:
+        """Let time pass until nothing waits for a connection event."""
+        while (event_tick := self._next_event()[0]) < math.inf:
+            await self._move_to(event_tick)
+
+    async def _run_radio(self, controller: VirtualController) -> None:
+        """Connection events by the wall's clock."""
+        while self.clock.speed is not None:
+            await controller.waiting.wait()
+            await self._move_to(controller.next_event(self.clock.tick()))
+            controller.connection_event()
 
 
 @asynccontextmanager
@@ -115,6 +234,11 @@ async def virtual_bands(
     mtu: int = 517,
     start_s: float = 0.0,
     faults: Mapping[Side, Faults] | None = None,
+    script: Script = NO_SCRIPT,
+    hold_s: float = HOLD_S,
+    encrypted: bool = False,
+    more_services: Callable[[Side], Sequence[Service]] = lambda _: (),
+    wait_for_all: bool = True,
 ) -> AsyncIterator[Rig]:
     """Put a band for each side of `source` on the air until the context ends.
 
@@ -125,6 +249,11 @@ async def virtual_bands(
         mtu: the largest ATT MTU that the bands agree to.
         start_s: what the rig's clock shows when the bands are switched on.
         faults: packets to lose, repeat or damage, for tests of what follows.
+        script: what happens to the bands, and when.
+        hold_s: how long virtual time waits for a host to come back, by the wall's clock.
+        encrypted: CONTROL and STATUS are for hosts that have paired.
+        more_services: that a band of this side has as well.
+        wait_for_all: begin when every band has been started, not when the first has.
     """
     require("bumble", "sim")
     require("bleak", "sim")
@@ -133,11 +262,23 @@ async def virtual_bands(
 
     from firmware_bridge.backends.bumble import bumble_backend
     from firmware_bridge.virtual_air import VirtualAir, VirtualController
-    from firmware_bridge.virtual_band import NO_FAULTS, VirtualBand
+    from firmware_bridge.virtual_band import NO_FAULTS, BandOptions, VirtualBand
 
-    air = VirtualAir()
+    air, clock = VirtualAir(), VirtualClock(start_s, speed)
     bands = {
-        side: VirtualBand(side, air, mtu=mtu, faults=(faults or {}).get(side, NO_FAULTS))
+        side: VirtualBand(
+            side,
+            VirtualController(f"{side} band", air),
+            clock,
+            BandOptions(
+                mtu=mtu,
+                faults=(faults or {}).get(side, NO_FAULTS),
+                claims=script.claims(side),
+                seed=script.seed,
+                encrypted=encrypted,
+                more_services=more_services(side),
+            ),
+        )
         for side in sides or source.info.sides
     }
     controller = VirtualController("central", air)
@@ -145,7 +286,16 @@ async def virtual_bands(
     await central.power_on()
     for band in bands.values():
         await band.power_on()
-    rig = Rig(source, bands, air, bumble_backend(central), speed=speed, start_s=start_s)
+    rig = Rig(
+        source,
+        bands,
+        air,
+        bumble_backend(central),
+        clock=clock,
+        script=script,
+        hold_s=hold_s,
+        wait_for_all=wait_for_all,
+    )
     streaming = asyncio.create_task(rig.stream())
     try:
         yield rig

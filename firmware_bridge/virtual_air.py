@@ -1,10 +1,19 @@
-"""The air between virtual controllers: bumble's local link, which also knows when it is quiet."""
+"""The air between virtual controllers: bumble's local link, with quiet to wait for and connection events."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import random
+from collections import deque
+from typing import Final
 
 from bumble import controller, core, hci, link
+
+from edge.samples import RATE_HZ
+from firmware_bridge.band_script import Radio
+
+_LINK_PDU_BYTES: Final = 251  # with the data length extension, which every band asks for
 
 
 class VirtualAir(link.LocalLink):
@@ -47,6 +56,63 @@ class VirtualAir(link.LocalLink):
         asyncio.get_running_loop().call_soon(self.land)  # runs right after the delivery queued above
 
 
+class Pacer:
+    """One connection's events: which packets of the band leave at which.
+
+    An event carries `radio.pdus` PDUs of the link layer, or ends at the first that fails, which is sent again
+    at the next: nothing is lost on the air, it is late. Packets that wait are not reported to the host as
+    completed, so that its queue grows as it does behind a real radio.
+    """
+
+    def __init__(self, radio: Radio, seed: str) -> None:
+        self.radio = radio
+        self._random = random.Random(seed)
+        self._packets: deque[hci.HCI_AclDataPacket] = deque()
+        self._pdus_sent = 0  # of the first packet
+        self._anchor_ticks = self._random.random() * self._interval_ticks
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a packet waits for an event."""
+        return bool(self._packets)
+
+    def put(self, packet: hci.HCI_AclDataPacket) -> None:
+        """Let a packet wait."""
+        self._packets.append(packet)
+
+    def next_event(self, tick: float) -> float:
+        """The tick of the first event after `tick`."""
+        passed = (tick - self._anchor_ticks) / self._interval_ticks
+        return self._anchor_ticks + (math.floor(passed) + 1) * self._interval_ticks
+
+    def event(self) -> list[hci.HCI_AclDataPacket]:
+        """The packets that have left completely after one more event."""
+        left = []
+        for _ in range(self.radio.pdus):
+            if not self._packets or self._random.random() * 100 < self.radio.error_percent:
+                break
+            self._pdus_sent += 1
+            if self._pdus_sent * _LINK_PDU_BYTES >= len(self._packets[0].data):
+                left.append(self._packets.popleft())
+                self._pdus_sent = 0
+        return left
+
+    def drain(self) -> list[hci.HCI_AclDataPacket]:
+        """All that waits."""
+        left = list(self._packets)
+        self.forget()
+        return left
+
+    def forget(self) -> None:
+        """Nothing waits."""
+        self._packets.clear()
+        self._pdus_sent = 0
+
+    @property
+    def _interval_ticks(self) -> float:
+        return self.radio.interval_ms * RATE_HZ / 1000
+
+
 class VirtualController(controller.Controller):
     """A controller on a VirtualAir whose buffers hold a whole notification."""
 
@@ -57,6 +123,45 @@ class VirtualController(controller.Controller):
     def __init__(self, name: str, air: VirtualAir) -> None:
         super().__init__(name, link=air)
         self._air = air
+        self.pacer: Pacer | None = None
+        self.waiting = asyncio.Event()  # set while a packet waits for a connection event
+        self._pacing = False
+
+    def set_pacing(self, *, running: bool) -> None:
+        """Whether packets wait for connection events, where there is a pacer; at once what waits, if not."""
+        self._pacing = running
+        if self.pacer is not None and not running:
+            self._send(self.pacer.drain())
+
+    def next_event(self, tick: float) -> float:
+        """The first connection event after `tick` that has something to send; infinite if nothing waits."""
+        return self.pacer.next_event(tick) if self.pacer is not None and self.pacer.waiting else math.inf
+
+    def connection_event(self) -> None:
+        """One event of a paced connection."""
+        if self.pacer is not None:
+            self._send(self.pacer.event())
+
+    def on_hci_acl_data_packet(self, packet: hci.HCI_AclDataPacket) -> None:
+        """Send a packet of the host, at once or at an event to come."""
+        if self.pacer is None or not self._pacing:
+            super().on_hci_acl_data_packet(packet)
+        else:
+            self.pacer.put(packet)
+            self.waiting.set()
+
+    def on_le_disconnected(self, connection: controller.Connection, reason: int) -> None:
+        """What waited for the link is gone with it."""
+        if self.pacer is not None:
+            self.pacer.forget()
+            self.waiting.clear()
+        super().on_le_disconnected(connection, reason)
+
+    def _send(self, packets: list[hci.HCI_AclDataPacket]) -> None:
+        for packet in packets:
+            super().on_hci_acl_data_packet(packet)
+        if self.pacer is None or not self.pacer.waiting:
+            self.waiting.clear()
 
     # bumble writes each packet out for a log that nobody reads, a tenth of the whole stack's time: the two
     # methods below do what it does, without.

@@ -1,18 +1,31 @@
-"""A band without hardware: one side's GATT server on a bumble device."""
+"""A band without hardware: what its firmware does, over a real GATT server."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import enum
+import random
+from collections.abc import Sequence
 from typing import Final, NamedTuple, assert_never
 
-from bumble import att, data_types
-from bumble.core import UUID, AdvertisingData
-from bumble.device import Connection, Device, DeviceConfiguration
-from bumble.gatt import Characteristic, CharacteristicValue, Service
-from bumble.hci import Address
+import numpy as np
+from bumble import att
+from bumble.device import Connection
+from bumble.gatt import Service
 
-from edge.samples import ELECTRODES, RATE_HZ, SIDES, Bool, Float32, Side
+from edge.samples import ELECTRODES, RATE_HZ, Bool, Float32, Side
+from firmware_bridge.band_script import (
+    Change,
+    Claims,
+    Discharge,
+    Drift,
+    Leave,
+    LoseContact,
+    Mistreat,
+    Radio,
+    Restart,
+    Return,
+)
 from firmware_bridge.control import (
     NO_REQUEST,
     Answer,
@@ -33,34 +46,23 @@ from firmware_bridge.control import (
     encode_response,
 )
 from firmware_bridge.errors import BadPacket
-from firmware_bridge.gatt import (
-    BAND_SERVICE,
-    BATTERY_LEVEL,
-    BATTERY_SERVICE,
-    CONTROL,
-    DEVICE_INFORMATION_SERVICE,
-    FIRMWARE_REVISION,
-    MANUFACTURER_NAME,
-    MODEL_NUMBER,
-    STATUS,
-    STREAM,
-    Status,
-    advertised_name,
-    encode_status,
-)
+from firmware_bridge.gatt import Status, advertised_name, encode_status
 from firmware_bridge.packet import PROTOCOL_VERSION, Codec, Flags, Packet, encode, samples_per_packet
-from firmware_bridge.packetizer import Packetizer, PacketizerState, packet_samples
-from firmware_bridge.virtual_air import VirtualAir, VirtualController
+from firmware_bridge.packetizer import Packetizer, packet_samples
+from firmware_bridge.virtual_air import Pacer, VirtualController
+from firmware_bridge.virtual_clock import VirtualClock
+from firmware_bridge.virtual_peripheral import Answers, Hci, Peripheral, Profile, address_of
+from firmware_bridge.virtual_sampler import DuePacket, Sampler
 
-_ADVERTISING_INTERVAL_MS: Final = 100.0
 _TRANSMIT_QUEUE: Final = 32  # packets, 1/3 s at 517 bytes: as much as a small radio buffers, then it drops
-_IMPEDANCES_KOHM: Final = (50.0,) * ELECTRODES  # dry electrodes on skin, their usual order
-_READ: Final = Characteristic.Properties.READ
-_READABLE: Final = Characteristic.READABLE
+_STEP_DOWN_TICKS: Final = 10 * RATE_HZ  # two overflows within so long: the radio does not carry this codec
+_IMPEDANCE_KOHM: Final = 50.0  # dry electrodes on skin, their usual order
+_RAIL_UV: Final = 6553.4  # the amplifier's, where an electrode touches nothing: packet.Codec's largest value
+_MINUTE_TICKS: Final = 60 * RATE_HZ
 
 
 class Faults(NamedTuple):
-    """What goes wrong with which packets, by sequence number since START (not wrapped)."""
+    """What goes wrong with which packets, by sequence number since boot (not wrapped)."""
 
     drop: frozenset[int] = frozenset()
     duplicate: frozenset[int] = frozenset()
@@ -71,120 +73,211 @@ class Faults(NamedTuple):
 NO_FAULTS: Final = Faults()
 
 
-class DuePacket(NamedTuple):
-    """A packet, and the sample count at which it is complete."""
+class BandOptions(NamedTuple):
+    """What a virtual band is like."""
 
-    at_index: int
-    packet: Packet
+    mtu: int = 517
+    battery_percent: float = 87.0
+    boot: int = 1
+    faults: Faults = NO_FAULTS
+    claims: Claims = Claims()
+    seed: int = 0
+    encrypted: bool = False
+    more_services: Sequence[Service] = ()
+
+
+class Listener(enum.Enum):
+    """Whether a host takes the stream."""
+
+    NOBODY = enum.auto()  # none has asked, or it has asked to stop
+    STREAMING = enum.auto()
+    LOST = enum.auto()  # it was, until the link broke
 
 
 class VirtualBand:
-    """One band: advertises, answers CONTROL and STATUS, sends the packets that it is handed."""
+    """One band: advertises, answers CONTROL and STATUS, samples what it is handed and sends packets."""
 
     def __init__(
         self,
         side: Side,
-        air: VirtualAir,
-        *,
-        mtu: int = 517,
-        battery_percent: int = 87,
-        boot: int = 1,
-        faults: Faults = NO_FAULTS,
-        version: int = PROTOCOL_VERSION,
+        hci: Hci | VirtualController,
+        clock: VirtualClock,
+        options: BandOptions,
     ) -> None:
         self.side = side
-        self.started = asyncio.Event()
-        self.exhausted = False
-        self._air = air
-        self._boot = boot
-        self._faults = faults
-        self._version = version
+        self.controller = hci if isinstance(hci, VirtualController) else None
+        self.started = asyncio.Event()  # set while the listener is STREAMING
+        self.listener = Listener.NOBODY
+        self.exhausted = False  # nothing will be sent any more
+        self.identified_s: int | None = None  # for how long it was last asked to blink
+        self.sampler = Sampler(options.boot)
+        self._clock = clock
+        self._options = options
+        self._random = random.Random(f"{options.seed} {side}")
+        self._mistreated: dict[str, float] = {}  # kind: percent
         self._codec = Codec.RAW16
-        self._answering: set[asyncio.Task[None]] = set()
-        self._packing = PacketizerState()
+        self._accepted: frozenset[Codec] = frozenset()
+        self._battery = (options.battery_percent, 0.0, 0.0)  # percent, at this tick, falling so fast a minute
+        self._battery_told = int(options.battery_percent)
+        self._lead_off: frozenset[int] = frozenset()
         self._overflows = 0
-        self._overflowed = False
-        self._connection: Connection | None = None
-        self._stream = Characteristic(
-            STREAM, Characteristic.Properties.NOTIFY, Characteristic.Permissions(0), b""
+        self._overflowed_at: float | None = None
+        self._overflow_untold = False
+        claims = options.claims
+        name = advertised_name(
+            claims.side or side, PROTOCOL_VERSION if claims.version is None else claims.version
         )
-        self._control: Characteristic[bytes] = Characteristic(
-            CONTROL,
-            Characteristic.Properties.WRITE | Characteristic.Properties.INDICATE,
-            Characteristic.WRITEABLE,
-            CharacteristicValue(write=self._on_control),
+        self._peripheral = Peripheral(
+            Profile(name, address_of(side), options.mtu, options.encrypted),
+            Hci(hci, hci) if isinstance(hci, VirtualController) else hci,
+            Answers(self._on_control, self._on_status, self._on_battery, self._on_disconnection),
+            options.more_services,
         )
-        self._device = self._make_device(air, mtu)
-        self._device.add_services(self._services(battery_percent))
-        self._device.on(Device.EVENT_CONNECTION, self._on_connection)
 
     async def power_on(self) -> None:
         """Start to advertise; again after each disconnection."""
-        await self._device.power_on()
-        await self._device.start_advertising(auto_restart=True)
+        await self._peripheral.power_on()
+        await self._peripheral.appear()
 
     async def power_off(self) -> None:
         """Leave the air."""
-        self.started.clear()
-        await self._device.stop_advertising()
-        await self.disconnect()
-        await self._device.power_off()
+        await self._peripheral.vanish()
+        await self._peripheral.power_off()
+
+    def wait_until(self, tick: int) -> None:
+        """Its source begins at `tick`: there are no samples before it."""
+        if self.streaming:
+            self.sampler.wait_until(tick)
 
     async def disconnect(self) -> None:
-        """Drop the connection, as a band out of reach or out of power does."""
-        if self._connection is not None:
-            await self._connection.disconnect()
+        """Drop the connection; the band is in reach and is heard again."""
+        await self._peripheral.disconnect()
 
     @property
     def streaming(self) -> bool:
         """Whether START was the last word and the link stands."""
-        return self.started.is_set() and self._connection is not None
+        return self.listener is Listener.STREAMING
 
-    def pack(self, emg_uv: Float32, valid: Bool) -> list[DuePacket]:
-        """Take (T, E) samples and (T,) validity; give the packets that they complete."""
-        self._packing, packets = self._packetizer().step(self._packing, emg_uv, valid)
-        return _due(packets)
+    @property
+    def in_reach(self) -> bool:
+        """Whether a host can connect."""
+        return self._peripheral.in_reach
+
+    @property
+    def awaited(self) -> bool:
+        """Whether its host is to come back: the link broke while it streamed, and it is in reach again."""
+        return self.listener is Listener.LOST and self.in_reach
+
+    def give_up(self) -> None:
+        """Nobody came back."""
+        self.listener = Listener.NOBODY
+
+    async def apply(self, change: Change) -> None:
+        """Do what a script says."""
+        tick = self._clock.tick()
+        match change:
+            case Leave():
+                await self._peripheral.vanish()
+            case Return():
+                await self._peripheral.appear()
+            case Restart():
+                self._restart(tick)
+            case Mistreat(kind, percent):
+                self._mistreated[kind] = percent
+            case Discharge(percent, per_min):
+                self._battery = (percent, tick, per_min)
+                await self.look_at_battery()
+            case LoseContact(electrodes):
+                self._lead_off = electrodes
+                await self._peripheral.tell_status()
+            case Drift(ppm):
+                self.sampler.drift(ppm)
+            case Radio():
+                self._pace(change)
+            case _:
+                assert_never(change)
+
+    async def look_at_battery(self) -> None:
+        """Tell the battery's level where it has changed by a percent."""
+        if (percent := self._battery_percent()) != self._battery_told:
+            self._battery_told = percent
+            await self._peripheral.tell_battery()
+
+    def pack(self, first_tick: int, emg_uv: Float32, valid: Bool) -> list[DuePacket]:
+        """Take (T, E) samples and (T,) validity from `first_tick` on; give the packets that they complete."""
+        if self._lead_off:
+            emg_uv = emg_uv.copy()
+            emg_uv[:, sorted(self._lead_off)] = np.float32(_RAIL_UV)
+        return self.sampler.take(first_tick, emg_uv, valid, self._packetizer() if self.streaming else None)
 
     def pack_end(self) -> list[DuePacket]:
         """The rest, and the packet that ends the stream."""
-        return _due(self._packetizer().end(self._packing))
+        return self.sampler.end(self._packetizer()) if self.streaming else []
 
-    async def send(self, packet: Packet, *, may_drop: bool) -> None:
-        """Notify `packet`. With `may_drop`, one that finds the transmit queue full is dropped and counted."""
-        if packet.sequence == self._faults.disconnect_at:
+    async def send(self, packet: Packet) -> None:
+        """Notify `packet`; one that finds the transmit queue full is dropped and counted."""
+        self.exhausted = self.exhausted or bool(packet.flags & Flags.END)
+        faults = self._options.faults
+        if packet.sequence == faults.disconnect_at:
             await self.disconnect()
-        connection = self._connection
-        if connection is None or not self.started.is_set() or packet.sequence in self._faults.drop:
+        if not self.streaming or packet.boot != self.sampler.boot or packet.sequence in faults.drop:
             return
-        if may_drop and self._transmit_queue() >= _TRANSMIT_QUEUE:
-            self._overflows += 1
-            self._overflowed = True
+        if self._transmit_queue() >= _TRANSMIT_QUEUE and not packet.flags & Flags.END:
+            await self._overflow()
             return
-        if self._overflowed:
+        if self._overflow_untold:
             packet = packet._replace(flags=packet.flags | Flags.OVERFLOW)
-            self._overflowed = False
+            self._overflow_untold = False
+        lost, twice, damaged = (self._strikes(kind, packet) for kind in ("loss", "duplicate", "corrupt"))
         value = encode(packet)
-        if packet.sequence in self._faults.corrupt:
+        if damaged or packet.sequence in faults.corrupt:
             value = value[:-1] + bytes([value[-1] ^ 1])
-        for _ in range(2 if packet.sequence in self._faults.duplicate else 1):
-            await self._device.gatt_server.notify_subscriber(connection, self._stream, value)
+        copies = 0 if lost else 2 if twice or packet.sequence in faults.duplicate else 1
+        for _ in range(copies):
+            await self._peripheral.send(value)
+
+    def _strikes(self, kind: str, packet: Packet) -> bool:
+        """Whether a script's mistreatment hits; the end, which only replayed bands have, is spared."""
+        percent = 0.0 if packet.flags & Flags.END else self._mistreated.get(kind, 0.0)
+        return percent > 0 and self._random.random() * 100 < percent
+
+    async def _overflow(self) -> None:
+        now, before = self._clock.tick(), self._overflowed_at
+        self._overflows += 1
+        self._overflow_untold = True
+        self._overflowed_at = now
+        smaller = [codec for codec in self._accepted if codec.value > self._codec.value]
+        if before is not None and now - before <= _STEP_DOWN_TICKS and smaller:
+            self._codec = min(smaller, key=lambda codec: codec.value)
+            self._overflowed_at = None
+            await self._peripheral.tell_status()
 
     def _transmit_queue(self) -> int:
-        queue = self._device.host.le_acl_packet_queue
-        return 0 if queue is None else queue.pending
+        return self._peripheral.queued
 
     def _packetizer(self) -> Packetizer:
-        mtu = self._connection.att_mtu if self._connection else att.ATT_DEFAULT_MTU
-        samples = max(1, packet_samples(self._codec, mtu))
-        return Packetizer(self._codec, samples, self._boot)
+        connection = self._peripheral.connection
+        mtu = connection.att_mtu if connection else att.ATT_DEFAULT_MTU
+        return Packetizer(self._codec, max(1, packet_samples(self._codec, mtu)), self.sampler.boot)
 
-    def _on_connection(self, connection: Connection) -> None:
-        self._connection = connection
-        connection.on(connection.EVENT_DISCONNECTION, self._on_disconnection)
+    def _restart(self, tick: float) -> None:
+        self.sampler = Sampler((self.sampler.boot + 1) % 256, tick, self.sampler.crystal.ppm)
+        self._overflows = 0
+        self._overflowed_at = None
+        self._overflow_untold = False
 
-    def _on_disconnection(self, reason: int) -> None:
-        self._connection = None
+    def _pace(self, radio: Radio) -> None:
+        if self.controller is None:
+            return  # a real controller keeps its own time
+        if self.controller.pacer is None:
+            self.controller.pacer = Pacer(radio, f"{self._options.seed} {self.side} radio")
+        else:
+            self.controller.pacer.radio = radio
+
+    def _on_disconnection(self) -> None:
         self.started.clear()
+        if self.listener is Listener.STREAMING:
+            self.listener = Listener.LOST
 
     def _on_control(self, connection: Connection, value: bytes) -> None:
         try:
@@ -194,12 +287,7 @@ class VirtualBand:
             response = encode_response(value, refused.result)
         except BadPacket as error:
             raise att.ATT_Error(NO_REQUEST) from error
-        # An indication waits for its confirmation, which comes after the answer to the write.
-        task = asyncio.create_task(
-            self._device.gatt_server.indicate_subscriber(connection, self._control, response)
-        )
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        self._peripheral.answer(connection, response)
 
     def _operate(self, operation: Operation, connection: Connection) -> Answer:
         """Do what is asked. Raises RefusedRequest."""
@@ -207,109 +295,67 @@ class VirtualBand:
             case Config(preferred, accepted, rate_hz):
                 return self._configure(preferred, accepted, rate_hz)
             case Start():
-                if self.exhausted or not samples_per_packet(self._codec, connection.att_mtu):
-                    raise RefusedRequest(Result.NOT_NOW, "nothing can be sent")
-                self.started.set()
-                packing = self._packing
-                return Started(self._boot, packing.next_sequence, packing.next_index - len(packing.counts))
+                return self._start(connection)
             case Stop():
                 self.started.clear()
+                self.listener = Listener.NOBODY
                 return None
             case Ping():
-                return Pinged(self._boot, self._packing.next_index)
+                return Pinged(self.sampler.boot, int(self.sampler.crystal.index_at(self._clock.tick())))
             case MeasureImpedance():
-                if self.started.is_set():
+                if self.streaming:
                     raise RefusedRequest(Result.NOT_NOW, "impedance is measured while nothing streams")
-                return Impedances(_IMPEDANCES_KOHM)
-            case Identify():
+                return Impedances(
+                    tuple(float("inf") if e in self._lead_off else _IMPEDANCE_KOHM for e in range(ELECTRODES))
+                )
+            case Identify(duration_s):
+                self.identified_s = duration_s
                 return None
             case _:
                 assert_never(operation)
 
+    def _start(self, connection: Connection) -> Started:
+        if self.exhausted or not samples_per_packet(self._codec, connection.att_mtu):
+            raise RefusedRequest(Result.NOT_NOW, "nothing can be sent")
+        if not self.streaming:
+            self.sampler.begin(self._clock.tick())
+        self.listener = Listener.STREAMING
+        self.started.set()
+        return Started(self.sampler.boot, *self.sampler.numbering)
+
     def _configure(self, preferred: Codec | None, accepted: frozenset[Codec], rate_hz: int) -> Configured:
-        if self.started.is_set():
+        if self.streaming:
             raise RefusedRequest(Result.NOT_NOW, "a stream is not configured while it flows")
         if rate_hz != RATE_HZ or not accepted:
             raise RefusedRequest(Result.UNSUPPORTED, f"this band samples at {RATE_HZ} Hz")
         self._codec = preferred or max(accepted, key=lambda codec: codec.value)
+        self._accepted = accepted
         return Configured(self._codec, RATE_HZ)
 
     def _on_status(self, connection: Connection) -> bytes:
+        claims = self._options.claims
+        tick = self._clock.tick()
+        pacer = self.controller and self.controller.pacer
+        interval_ms = pacer.radio.interval_ms if pacer else connection.parameters.connection_interval
         status = Status(
-            version=self._version,
-            side=self.side,
-            boot=self._boot,
+            version=PROTOCOL_VERSION if claims.version is None else claims.version,
+            side=claims.side or self.side,
+            boot=self.sampler.boot,
             phy=2,
-            rate_hz=RATE_HZ,
+            rate_hz=RATE_HZ if claims.rate_hz is None else claims.rate_hz,
             mtu=connection.att_mtu,
             overflows=self._overflows,
-            interval=round(connection.parameters.connection_interval / 1.25),
-            lead_off=0,
-            uptime_ms=1000 * self._packing.next_index // RATE_HZ,
+            interval=round(interval_ms / 1.25),
+            lead_off=sum(1 << electrode for electrode in self._lead_off),
+            uptime_ms=int(self.sampler.crystal.index_at(tick) * 1000 / RATE_HZ),
             codec=self._codec.value,
-            streaming=self.started.is_set(),
+            streaming=self.streaming,
         )
         return encode_status(status)
 
-    def _make_device(self, air: VirtualAir, mtu: int) -> Device:
-        controller = VirtualController(f"{self.side} band", air)
-        name = advertised_name(self.side, self._version)
-        device = Device.from_config_with_hci(
-            DeviceConfiguration(
-                name=name,
-                address=_address(self.side),
-                advertising_interval_min=_ADVERTISING_INTERVAL_MS,
-                advertising_interval_max=_ADVERTISING_INTERVAL_MS,
-                advertising_data=_advertising_data(name),
-            ),
-            controller,
-            controller,
-        )
-        device.gatt_server.max_mtu = mtu
-        return device
+    def _on_battery(self, connection: Connection) -> bytes:
+        return bytes([self._battery_percent()])
 
-    def _services(self, battery_percent: int) -> list[Service]:
-        return [
-            Service(
-                BAND_SERVICE,
-                [
-                    self._stream,
-                    self._control,
-                    Characteristic(STATUS, _READ, _READABLE, CharacteristicValue(read=self._on_status)),
-                ],
-            ),
-            Service(
-                BATTERY_SERVICE,
-                [Characteristic(BATTERY_LEVEL, _READ, _READABLE, bytes([battery_percent]))],
-            ),
-            Service(
-                DEVICE_INFORMATION_SERVICE,
-                [
-                    Characteristic(MANUFACTURER_NAME, _READ, _READABLE, b"qwrist"),
-                    Characteristic(MODEL_NUMBER, _READ, _READABLE, b"virtual band"),
-                    Characteristic(FIRMWARE_REVISION, _READ, _READABLE, b"0.1.0"),
-                ],
-            ),
-        ]
-
-
-def _due(packets: Iterable[Packet]) -> list[DuePacket]:
-    return [DuePacket(packet.first_index + len(packet.counts), packet) for packet in packets]
-
-
-def _address(side: Side) -> Address:
-    """A static random address (top bits 11) for each side."""
-    return Address(f"C0:51:57:00:00:0{SIDES.index(side) + 1}")
-
-
-def _advertising_data(name: str) -> bytes:
-    flags = AdvertisingData.Flags.LE_GENERAL_DISCOVERABLE_MODE | AdvertisingData.Flags.BR_EDR_NOT_SUPPORTED
-    return bytes(
-        AdvertisingData(
-            [
-                data_types.Flags(flags),
-                data_types.CompleteListOf128BitServiceUUIDs([UUID(BAND_SERVICE)]),
-                data_types.CompleteLocalName(name),
-            ]
-        )
-    )
+    def _battery_percent(self) -> int:
+        percent, since_tick, per_min = self._battery
+        return int(max(0.0, percent - per_min * (self._clock.tick() - since_tick) / _MINUTE_TICKS))

@@ -44,18 +44,23 @@ def bumble_backend(central: Device) -> Backend:
 
     class BoundScanner(BumbleScanner):
         device = central
+        scanning: ClassVar[set[BumbleScanner]] = set()
+        switching = asyncio.Lock()
 
     class BoundClient(BumbleClient):
         device = central
         scanner = BoundScanner
+        connecting = asyncio.Lock()
 
     return Backend(BoundScanner, BoundClient, [])
 
 
 class BumbleScanner(BaseBleakScanner):
-    """Scans through `device`, which `bumble_backend` binds."""
+    """Scans through `device`, which `bumble_backend` binds; several may scan at once."""
 
     device: ClassVar[Device]
+    scanning: ClassVar[set[BumbleScanner]]  # the controller scans while there is one
+    switching: ClassVar[asyncio.Lock]  # held while that changes
 
     def __init__(
         self,
@@ -71,12 +76,18 @@ class BumbleScanner(BaseBleakScanner):
         """Begin to scan."""
         self.seen_devices = {}
         self.device.on(Device.EVENT_ADVERTISEMENT, self._on_advertisement)
-        await self.device.start_scanning(active=self._active, filter_duplicates=False)
+        async with self.switching:
+            if not self.scanning:
+                await self.device.start_scanning(active=self._active, filter_duplicates=False)
+            self.scanning.add(self)
 
     async def stop(self) -> None:
         """Stop scanning."""
         self.device.remove_listener(Device.EVENT_ADVERTISEMENT, self._on_advertisement)
-        await self.device.stop_scanning()
+        async with self.switching:
+            self.scanning.discard(self)
+            if not self.scanning:
+                await self.device.stop_scanning()
 
     def _on_advertisement(self, advertisement: Advertisement) -> None:
         data = _advertisement_data(advertisement)
@@ -92,6 +103,7 @@ class BumbleClient(BaseBleakClient):
 
     device: ClassVar[Device]
     scanner: ClassVar[type[BumbleScanner]]
+    connecting: ClassVar[asyncio.Lock]  # a controller initiates one connection at a time
 
     def __init__(
         self,
@@ -134,7 +146,8 @@ class BumbleClient(BaseBleakClient):
         if self._peer is None:
             raise BleakDeviceNotFoundError(self.address)
         with _as_bleak_errors("connecting"):
-            connection = await self.device.connect(self._peer.details, timeout=self._timeout)
+            async with self.connecting:
+                connection = await self.device.connect(self._peer.details, timeout=self._timeout)
         self._connection = connection
         connection.on(connection.EVENT_DISCONNECTION, self._on_disconnection)
         try:

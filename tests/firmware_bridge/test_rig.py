@@ -13,6 +13,7 @@ from firmware_bridge.backends.bumble import BumbleClient, BumbleScanner
 from firmware_bridge.connect import connect
 from firmware_bridge.rig import Rig, virtual_bands
 from firmware_bridge.virtual_air import VirtualAir
+from firmware_bridge.virtual_clock import VirtualClock
 from tests.firmware_bridge.sources import ArraySource, noise_uv
 
 
@@ -32,9 +33,10 @@ def test_the_virtual_clock_starts_with_the_bands_and_counts_samples():
 
 def test_at_a_speed_the_clock_runs_from_start_s(monkeypatch):
     now_s = 50.0
-    monkeypatch.setattr("firmware_bridge.rig.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("firmware_bridge.virtual_clock.time.monotonic", lambda: now_s)
     source = ArraySource(noise_uv(0))
-    rig = Rig(source, {}, VirtualAir(), Backend(BumbleScanner, BumbleClient, []), speed=4.0, start_s=1000.0)
+    clock = VirtualClock(1000.0, 4.0)
+    rig = Rig(source, {}, VirtualAir(), Backend(BumbleScanner, BumbleClient, []), clock=clock)
     assert rig.clock() == 1000.0
     now_s += 2.5
     assert rig.clock() == 1010.0

@@ -28,7 +28,7 @@ def test_packets_without_room_are_dropped_counted_and_told(monkeypatch):
             for sequence in range(5):
                 counts = np.full((2, 16), sequence, np.int16)
                 packet = Packet(Codec.RAW16, Flags.NONE, sequence, 2 * sequence, 1, counts)
-                await band.send(packet, may_drop=True)
+                await band.send(packet)
             await link.stop()
             arrived = [decode(arrival.data) for arrival in link.take()]
             await link.close()

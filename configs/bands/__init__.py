@@ -1,0 +1,1 @@
+"""Scripts for virtual bands, shipped as data."""
