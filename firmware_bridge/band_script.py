@@ -238,6 +238,29 @@ def _changes(event: Event) -> list[tuple[float, Change]]:
             assert_never(event)
 
 
+def describe(change: Change) -> str:
+    """What happens, in words."""
+    match change:
+        case Leave():
+            return "out of reach"
+        case Return():
+            return "in reach again"
+        case Restart():
+            return "restarts"
+        case Mistreat(kind, percent):
+            return f"{kind} {percent:g} %"
+        case Discharge(percent, per_min):
+            return f"battery at {percent:g} %, falling {per_min:g} % a minute"
+        case LoseContact(electrodes):
+            return f"no contact at electrodes {sorted(electrodes)}" if electrodes else "contact everywhere"
+        case Drift(ppm):
+            return f"crystal {ppm:+g} ppm"
+        case Radio(interval_ms, pdus, error_percent):
+            return f"connection events every {interval_ms:g} ms, {pdus} PDUs each, {error_percent:g} % errors"
+        case _:
+            assert_never(change)
+
+
 def names() -> list[str]:
     """The scripts that come with qwrist."""
     files = resources.files(_PACKAGE).iterdir()

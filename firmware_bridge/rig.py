@@ -48,13 +48,14 @@ class Rig:
         self,
         source: SampleSource,
         bands: Mapping[Side, VirtualBand],
-        air: VirtualAir,
-        backend: Backend,
+        air: VirtualAir | None = None,
+        backend: Backend | None = None,
         *,
         clock: VirtualClock,
         script: Script = NO_SCRIPT,
         hold_s: float = HOLD_S,
         wait_for_all: bool = True,
+        on_step: Callable[[Step], None] = lambda _: None,  # ticks since the source began
     ) -> None:
         self.bands = bands
         self.backend = backend
@@ -63,6 +64,7 @@ class Rig:
         self._air = air
         self._hold_s = hold_s
         self._wait_for_all = wait_for_all
+        self._on_step = on_step
         self._script = script
         self._steps: deque[Step] = deque()
         self._start_tick: int | None = None
@@ -151,6 +153,7 @@ class Rig:
             step = self._steps.popleft()
             await self._move_to(step.tick)
             await self.bands[step.side].apply(step.change)
+            self._on_step(step._replace(tick=step.tick - (self._start_tick or 0)))
             self._set_pacing(running=True)
 
     async def _send(self, packets: Iterable[tuple[VirtualBand, DuePacket]]) -> None:
@@ -174,9 +177,7 @@ class Rig:
 
     async def _settle(self) -> None:
         """Wait until all that was sent has been read, and everybody is here who is to be waited for."""
-        await self._air.quiet()
-        while any(backlog() >= _MAX_BACKLOG for backlog in self.backend.backlogs):  # noqa: ASYNC110
-            await asyncio.sleep(0.001)  # the reader has no way to call us: bleak's API has no flow control
+        await self._quiet()
         bands = [band for band in self.bands.values() if not band.exhausted]
         if any(band.awaited for band in bands):
             await self._hold([band for band in bands if band.awaited])
@@ -195,8 +196,15 @@ class Rig:
         for band in awaited:
             if band.awaited:
                 band.give_up()
-        await self._air.quiet()
+        await self._quiet()
         self._set_pacing(running=True)
+
+    async def _quiet(self) -> None:
+        if self._air is not None:
+            await self._air.quiet()
+        backlogs = [] if self.backend is None else self.backend.backlogs
+        while any(backlog() >= _MAX_BACKLOG for backlog in backlogs):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)  # the reader has no way to call us: bleak's API has no flow control
 
     def _controllers(self) -> list[VirtualController]:
         return [band.controller for band in self.bands.values() if band.controller is not None]
@@ -284,8 +292,6 @@ async def virtual_bands(
     controller = VirtualController("central", air)
     central = Device.with_hci("qwrist", Address(_CENTRAL_ADDRESS), controller, controller)
     await central.power_on()
-    for band in bands.values():
-        await band.power_on()
     rig = Rig(
         source,
         bands,
@@ -296,15 +302,27 @@ async def virtual_bands(
         hold_s=hold_s,
         wait_for_all=wait_for_all,
     )
+    async with switched_on(rig):
+        yield rig
+    await air.quiet()
+    await central.power_off()
+
+
+@asynccontextmanager
+async def switched_on(rig: Rig) -> AsyncIterator[asyncio.Task[None]]:
+    """The rig's bands on the air until the context ends, and the task that sends the source to its end.
+
+    Raises the source's own error, if that is what ended it.
+    """
+    for band in rig.bands.values():
+        await band.power_on()
     streaming = asyncio.create_task(rig.stream())
     try:
-        yield rig
+        yield streaming
         if streaming.done():
-            streaming.result()  # the source's own error, if that is what ended it
+            streaming.result()
     finally:
         streaming.cancel()
         await asyncio.gather(streaming, return_exceptions=True)
-        for band in bands.values():
+        for band in rig.bands.values():
             await band.power_off()
-        await air.quiet()
-        await central.power_off()

@@ -8,7 +8,7 @@ import random
 from collections import deque
 from typing import Final
 
-from bumble import controller, core, hci, link
+from bumble import controller, core, hci, link, ll
 
 from edge.samples import RATE_HZ
 from firmware_bridge.band_script import Radio
@@ -156,6 +156,12 @@ class VirtualController(controller.Controller):
             self.pacer.forget()
             self.waiting.clear()
         super().on_le_disconnected(connection, reason)
+
+    def unplug(self) -> None:
+        """Leave the air; the peers lose their links, as after a supervision timeout."""
+        for connection in list(self.le_connections.values()):
+            connection.send_ll_control_pdu(ll.TerminateInd(hci.HCI_CONNECTION_TIMEOUT_ERROR))
+        self._air.remove_controller(self)
 
     def _send(self, packets: list[hci.HCI_AclDataPacket]) -> None:
         for packet in packets:

@@ -109,6 +109,7 @@ class VirtualBand:
         self.started = asyncio.Event()  # set while the listener is STREAMING
         self.listener = Listener.NOBODY
         self.exhausted = False  # nothing will be sent any more
+        self.sent = 0  # notifications of STREAM
         self.identified_s: int | None = None  # for how long it was last asked to blink
         self.sampler = Sampler(options.boot)
         self._clock = clock
@@ -120,7 +121,7 @@ class VirtualBand:
         self._battery = (options.battery_percent, 0.0, 0.0)  # percent, at this tick, falling so fast a minute
         self._battery_told = int(options.battery_percent)
         self._lead_off: frozenset[int] = frozenset()
-        self._overflows = 0
+        self.overflows = 0  # packets dropped since boot because the radio was behind
         self._overflowed_at: float | None = None
         self._overflow_untold = False
         claims = options.claims
@@ -157,6 +158,11 @@ class VirtualBand:
     def streaming(self) -> bool:
         """Whether START was the last word and the link stands."""
         return self.listener is Listener.STREAMING
+
+    @property
+    def connected(self) -> bool:
+        """Whether a host is connected."""
+        return self._peripheral.connection is not None
 
     @property
     def in_reach(self) -> bool:
@@ -235,6 +241,7 @@ class VirtualBand:
         copies = 0 if lost else 2 if twice or packet.sequence in faults.duplicate else 1
         for _ in range(copies):
             await self._peripheral.send(value)
+        self.sent += copies
 
     def _strikes(self, kind: str, packet: Packet) -> bool:
         """Whether a script's mistreatment hits; the end, which only replayed bands have, is spared."""
@@ -243,7 +250,7 @@ class VirtualBand:
 
     async def _overflow(self) -> None:
         now, before = self._clock.tick(), self._overflowed_at
-        self._overflows += 1
+        self.overflows += 1
         self._overflow_untold = True
         self._overflowed_at = now
         smaller = [codec for codec in self._accepted if codec.value > self._codec.value]
@@ -262,7 +269,7 @@ class VirtualBand:
 
     def _restart(self, tick: float) -> None:
         self.sampler = Sampler((self.sampler.boot + 1) % 256, tick, self.sampler.crystal.ppm)
-        self._overflows = 0
+        self.overflows = 0
         self._overflowed_at = None
         self._overflow_untold = False
 
@@ -344,7 +351,7 @@ class VirtualBand:
             phy=2,
             rate_hz=RATE_HZ if claims.rate_hz is None else claims.rate_hz,
             mtu=connection.att_mtu,
-            overflows=self._overflows,
+            overflows=self.overflows,
             interval=round(interval_ms / 1.25),
             lead_off=sum(1 << electrode for electrode in self._lead_off),
             uptime_ms=int(self.sampler.crystal.index_at(tick) * 1000 / RATE_HZ),
