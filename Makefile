@@ -31,7 +31,7 @@ demo: $(READY)  ## The whole product with a simulated wearer, no hardware
 	$(BIN)/qwrist demo
 
 test: $(READY)  ## The everyday suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: $(READY)  ## The training gates
 	$(BIN)/python -m pytest -m slow
