@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from edge import c
 from edge.errors import MissingExtra
+from firmware_bridge import firmware
 
 FIRMWARE: Final = Path(__file__).parent / "firmware"
 STRICT: Final = (
@@ -53,6 +54,22 @@ BOARDS: Final = (
 )  # fmt: skip
 
 
+class Code(NamedTuple):
+    """A library of C: where it lies and what is compiled of it."""
+
+    folder: Path
+    names: tuple[str, ...]
+
+    @property
+    def sources(self) -> list[Path]:
+        """Paths of the files to compile."""
+        return [self.folder / name for name in self.names]
+
+
+EDGE: Final = Code(c.FOLDER, c.SOURCES)
+BAND: Final = Code(firmware.FOLDER, firmware.SOURCES)
+
+
 class Sizes(NamedTuple):
     """Bytes of an image or object file: code and constants, and variables."""
 
@@ -64,11 +81,6 @@ def missing_tools() -> tuple[str, ...]:
     """The programs that the Cortex-M runs need and that are not installed."""
     needed = (f"{_CROSS}gcc", f"{_CROSS}size", "qemu-system-arm")
     return tuple(tool for tool in needed if shutil.which(tool) is None)
-
-
-def library() -> list[Path]:
-    """The sources of edge/c."""
-    return [c.FOLDER / name for name in c.SOURCES]
 
 
 def _compiler(name: str) -> str:
@@ -91,18 +103,20 @@ def run(command: Sequence[str | Path], folder: Path) -> str:
     return done.stdout
 
 
-def build_here(folder: Path, main: str, model: Path | None = None) -> Path:
-    """Compile edge/c and `main` of tests/mcu/firmware for this computer, with the C of a `model`'s folder."""
+def build_here(
+    folder: Path, main: str, model: Path | None = None, *, code: Code = EDGE, port: str = "port_host.c"
+) -> Path:
+    """Compile `code` and `main` of tests/mcu/firmware for this computer, with the C of a `model`'s folder."""
     program = folder / main.removesuffix(".c")
     run(
-        [_compiler("gcc"), *STRICT, "-O1", "-g", *SANITIZERS, f"-I{c.FOLDER}", f"-I{FIRMWARE}",
-         *_of_model(model), *library(), FIRMWARE / main, FIRMWARE / "port_host.c", "-o", program],
+        [_compiler("gcc"), *STRICT, "-O1", "-g", *SANITIZERS, f"-I{code.folder}", f"-I{FIRMWARE}",
+         *_of_model(model), *code.sources, FIRMWARE / main, FIRMWARE / port, "-o", program],
         folder,
     )  # fmt: skip
     return program
 
 
-def build_for(board: Board, folder: Path, main: str, model: Path | None = None) -> Path:
+def build_for(board: Board, folder: Path, main: str, model: Path | None = None, *, code: Code = EDGE) -> Path:
     """The same for `board`, freestanding: no C library is linked, only the compiler's own support."""
     qemu = c.FOLDER / "qemu"
     image = folder / f"{main.removesuffix('.c')}.elf"
@@ -113,7 +127,7 @@ def build_for(board: Board, folder: Path, main: str, model: Path | None = None) 
     run(
         [_compiler(f"{_CROSS}gcc"), *STRICT, "-ffreestanding", "-O2", "-mthumb", *board.flags,
          "-fno-tree-loop-distribute-patterns", "-ffunction-sections", "-fdata-sections",
-         f"-I{c.FOLDER}", f"-I{qemu}", f"-I{FIRMWARE}", *_of_model(model), *library(),
+         f"-I{code.folder}", f"-I{qemu}", f"-I{FIRMWARE}", *_of_model(model), *code.sources,
          FIRMWARE / main, FIRMWARE / "port_qemu.c", qemu / "startup.c", qemu / "board.c",
          "-nostdlib", "-Wl,--gc-sections", f"-T{qemu / 'cortex_m.ld'}",
          *(f"-Wl,--defsym={name}={value:#x}" for name, value in memory.items()), "-lgcc", "-o", image],
@@ -144,10 +158,10 @@ def image_sizes(image: Path, folder: Path) -> Sizes:
     return Sizes(text + data, data + bss)
 
 
-def library_sizes(board: Board, folder: Path) -> Sizes:
-    """What edge/c takes in a firmware for `board`, compiled for size."""
-    objects = [folder / f"{source.stem}.o" for source in library()]
-    for source, target in zip(library(), objects, strict=True):
+def library_sizes(board: Board, folder: Path, code: Code = EDGE) -> Sizes:
+    """What `code` takes in a firmware for `board`, compiled for size."""
+    objects = [folder / f"{source.stem}.o" for source in code.sources]
+    for source, target in zip(code.sources, objects, strict=True):
         run(
             [_compiler(f"{_CROSS}gcc"), *STRICT, "-ffreestanding", "-Os", "-mthumb", *board.flags,
              "-c", source, "-o", target],

@@ -1,0 +1,1 @@
+"""The firmware's C against the Python that reads it."""
