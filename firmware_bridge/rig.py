@@ -83,6 +83,7 @@ class Rig:
             async for chunk in self._source.chunks():
                 await self._play(chunk)
             await self._play_out()
+            await self._quiet()
         except Exception:
             for band in self.bands.values():  # the host sees a lost link, the caller this error
                 await band.disconnect()
@@ -144,7 +145,6 @@ class Rig:
             await self._send_end([band for band in away if band.in_reach])
 
     async def _send_end(self, bands: Sequence[VirtualBand]) -> None:
-        await self._empty_radios()
         await self._send((band, due) for band in bands for due in band.pack_end())
         await self._empty_radios()
 

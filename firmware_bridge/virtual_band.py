@@ -109,6 +109,7 @@ class VirtualBand:
         self.started = asyncio.Event()  # set while the listener is STREAMING
         self.listener = Listener.NOBODY
         self.exhausted = False  # nothing will be sent any more
+        self._first_sequence = 0  # since START: what was packed before it is not sent after it
         self.sent = 0  # notifications of STREAM
         self.identified_s: int | None = None  # for how long it was last asked to blink
         self.sampler = Sampler(options.boot)
@@ -226,7 +227,8 @@ class VirtualBand:
         faults = self._options.faults
         if packet.sequence == faults.disconnect_at:
             await self.disconnect()
-        if not self.streaming or packet.boot != self.sampler.boot or packet.sequence in faults.drop:
+        stale = packet.boot != self.sampler.boot or packet.sequence < self._first_sequence
+        if not self.streaming or stale or packet.sequence in faults.drop:
             return
         if self._transmit_queue() >= _TRANSMIT_QUEUE and not packet.flags & Flags.END:
             await self._overflow()
@@ -326,6 +328,7 @@ class VirtualBand:
             raise RefusedRequest(Result.NOT_NOW, "nothing can be sent")
         if not self.streaming:
             self.sampler.begin(self._clock.tick())
+            self._first_sequence, _ = self.sampler.numbering
         self.listener = Listener.STREAMING
         self.started.set()
         return Started(self.sampler.boot, *self.sampler.numbering)

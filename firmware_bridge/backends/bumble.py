@@ -153,7 +153,7 @@ class BumbleClient(BaseBleakClient):
         try:
             with _as_bleak_errors("discovering"):
                 if pair:
-                    await connection.pair()
+                    await self._encrypt(connection)
                 await connection.gatt_client.request_mtu(_MTU)
                 self.services = await self._discover(connection)
         except BaseException:
@@ -167,9 +167,9 @@ class BumbleClient(BaseBleakClient):
                 await self._connection.disconnect()
 
     async def pair(self, *args: object, **kwargs: object) -> None:
-        """Pair with what the peripheral offers."""
+        """Encrypt: by the keys of an earlier pairing, else pair with what the peripheral offers."""
         with _as_bleak_errors("pairing"):
-            await self._connected().pair()
+            await self._encrypt(self._connected())
 
     async def unpair(self) -> None:
         """Forget the peripheral's keys."""
@@ -217,6 +217,13 @@ class BumbleClient(BaseBleakClient):
         await self._request(
             characteristic.obj.unsubscribe(self._subscribers.pop(characteristic.handle, None))
         )
+
+    async def _encrypt(self, connection: Connection) -> None:
+        keys = self.device.keystore
+        if keys is not None and await keys.get(str(connection.peer_address)):
+            await connection.encrypt()
+        else:
+            await connection.pair()
 
     def _connected(self) -> Connection:
         if self._connection is None:

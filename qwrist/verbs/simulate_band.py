@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -116,5 +115,5 @@ def _source(wearer: str, worn: tuple[Side, ...], seconds: float) -> SampleSource
             return FileSource.open(path)
         case _:
             raise BadInput(
-                f"--wearer is {wearer!r}; expected sim:wearer=N or file:PATH; bands have no speed but real time"
+                f"--wearer is {wearer!r}; expected sim:wearer=N or file:PATH; bands run in real time"
             )
