@@ -230,7 +230,7 @@ class VirtualBand:
         stale = packet.boot != self.sampler.boot or packet.sequence < self._first_sequence
         if not self.streaming or stale or packet.sequence in faults.drop:
             return
-        if self._transmit_queue() >= _TRANSMIT_QUEUE and not packet.flags & Flags.END:
+        if not packet.flags & Flags.END and self._transmit_queue() >= _TRANSMIT_QUEUE:
             await self._overflow()
             return
         if self._overflow_untold:
@@ -310,7 +310,7 @@ class VirtualBand:
                 self.listener = Listener.NOBODY
                 return None
             case Ping():
-                return Pinged(self.sampler.boot, int(self.sampler.crystal.index_at(self._clock.tick())))
+                return Pinged(self.sampler.boot, self.sampler.current(self._clock.tick()))
             case MeasureImpedance():
                 if self.streaming:
                     raise RefusedRequest(Result.NOT_NOW, "impedance is measured while nothing streams")
@@ -338,8 +338,12 @@ class VirtualBand:
             raise RefusedRequest(Result.NOT_NOW, "a stream is not configured while it flows")
         if rate_hz != RATE_HZ or not accepted:
             raise RefusedRequest(Result.UNSUPPORTED, f"this band samples at {RATE_HZ} Hz")
-        self._codec = preferred or max(accepted, key=lambda codec: codec.value)
+        codec = preferred or max(accepted, key=lambda codec: codec.value)
+        if codec is not self._codec:
+            self._codec = codec
+            self._peripheral.soon(self._peripheral.tell_status())
         self._accepted = accepted
+        self._overflowed_at = None
         return Configured(self._codec, RATE_HZ)
 
     def _on_status(self, connection: Connection) -> bytes:
@@ -357,7 +361,7 @@ class VirtualBand:
             overflows=self.overflows,
             interval=round(interval_ms / 1.25),
             lead_off=sum(1 << electrode for electrode in self._lead_off),
-            uptime_ms=int(self.sampler.crystal.index_at(tick) * 1000 / RATE_HZ),
+            uptime_ms=self.sampler.current(tick) * 1000 // RATE_HZ,
             codec=self._codec.value,
             streaming=self.streaming,
         )

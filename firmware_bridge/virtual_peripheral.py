@@ -136,18 +136,19 @@ class Peripheral:
 
     def answer(self, connection: Connection, response: bytes) -> None:
         """Indicate CONTROL, later: a confirmation comes after the answer to the write."""
-        self._later(self._device.gatt_server.indicate_subscriber(connection, self._control, response))
+        self.soon(self._device.gatt_server.indicate_subscriber(connection, self._control, response))
+
+    def soon(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` in a task of its own."""
+        task = asyncio.create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
 
     @property
     def queued(self) -> int:
         """Packets that the controller has not sent yet."""
         queue = self._device.host.le_acl_packet_queue
         return 0 if queue is None else queue.pending
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._working.add(task)
-        task.add_done_callback(self._working.discard)
 
     async def _notify(self, characteristic: Characteristic[bytes], value: bytes) -> None:
         if self.connection is not None:
@@ -160,7 +161,7 @@ class Peripheral:
     def _on_disconnection(self, reason: int) -> None:
         self.connection = None
         self._answers.disconnected()
-        self._later(self._advertise())
+        self.soon(self._advertise())
 
     async def _advertise(self) -> None:
         async with self._advertising:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ from firmware_bridge.packet import Packet
 from firmware_bridge.packetizer import Packetizer, PacketizerState
 
 Int64 = npt.NDArray[np.int64]
+
+_ROUNDING: Final = 1e-6  # samples: what floats lose in a day of them
 
 
 class Crystal(NamedTuple):
@@ -55,6 +57,10 @@ class Sampler:
     def drift(self, ppm: float) -> None:
         """From the next sample on the crystal is `ppm` too fast."""
         self.crystal = Crystal(self.next_index, self.crystal.tick_of(self.next_index), ppm)
+
+    def current(self, tick: float) -> int:
+        """The sample that is being taken at `tick`."""
+        return math.floor(self.crystal.index_at(tick) + _ROUNDING)
 
     def begin(self, tick: float) -> None:
         """A stream begins with the first sample after `tick`."""
