@@ -1,6 +1,6 @@
 """Parity: does a runtime say what the torch reference says, in numbers and in text?"""
 
-from export.parity.check import Case, Proof, check, check_artifacts, onnx_runtime, prove, spec_of
+from export.parity.check import Case, Elsewhere, Proof, check, check_artifacts, onnx_runtime, prove, spec_of
 from export.parity.drift import Drift, drift
 from export.parity.judge import expectations, judge
 from export.parity.measures import Agreement, ParityFailed, compare
@@ -25,6 +25,7 @@ __all__ = [
     "Agreement",
     "Case",
     "Drift",
+    "Elsewhere",
     "Figures",
     "ParityFailed",
     "ParityReport",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from personalize.model import load_model
 from personalize.networks import Network, streamed
 from personalize.spec import NetworkSpec
 
+_P = ParamSpec("_P")
+
 Progress = Callable[[str, int, int], None]
 """Called before each step: what is being done, its number from 0, and how many there are."""
 
@@ -44,6 +47,13 @@ class Proof(NamedTuple):
     report: ParityReport
     emissions: tuple[RuntimeTrace, ...]
     stages: tuple[StageTrace, ...]
+
+
+class Elsewhere(NamedTuple):
+    """An artifact of the folder that is run by something else than this computer: a device."""
+
+    artifact: Artifact
+    open: Callable[[], AbstractContextManager[Runtime]]
 
 
 class Case(NamedTuple):
@@ -74,14 +84,17 @@ def check(
     threads: int = 1,
     own_process: bool = False,
     onnx: bool | None = None,
+    elsewhere: Sequence[Elsewhere] = (),
     progress: Progress | None = None,
 ) -> Proof:
     """Compare the artifacts that `folder` lists (or those for `runtimes`) with the reference.
 
     The reference is the trained network where the folder has it, else what its golden/ says. Without
     `goldens` those of the folder are run, or a rehearsal. `own_process` runs each artifact in a process of
-    its own as well; `onnx` the network in ONNX Runtime (default: where that is installed). Raises BadInput
-    for artifacts or goldens that are missing or damaged; what artifacts say is in the report, good or bad.
+    its own as well; `onnx` the network in ONNX Runtime (default: where that is installed). Where artifacts
+    run `elsewhere`, they alone are compared, and what fails there is run here, to tell file from device.
+    Raises BadInput for artifacts or goldens that are missing or damaged; what artifacts say is in the report,
+    good or bad.
     """
     manifest = read_manifest(folder)
     artifacts = [one for one in manifest.artifacts if runtimes is None or one.runtime in runtimes]
@@ -97,9 +110,11 @@ def check(
     figures, errors = _front_end(case, stored)
     compared, traces = [], list[RuntimeTrace]()
     jobs = [
-        *_second_opinions(case, artifacts, onnx=onnx),
-        *_of_artifacts(folder, artifacts, threads, own_process=own_process),
+        _Job(one.open, one.artifact, None, partial(open_runtime, folder, one.artifact)) for one in elsewhere
     ]
+    if not elsewhere:
+        jobs += _second_opinions(case, artifacts, onnx=onnx)
+        jobs += _of_artifacts(folder, artifacts, threads, own_process=own_process)
     for number, job in enumerate(jobs):
         if progress is not None:
             what = "the network in ONNX Runtime" if job.artifact is None else job.artifact.file
@@ -138,19 +153,23 @@ def _front_end(case: Case, stored: Sequence[Stored]) -> tuple[list[StageFigures]
 class _Job(NamedTuple):
     """One artifact in one runtime, still to be opened."""
 
-    open: Callable[[], Runtime]
+    open: Callable[[], AbstractContextManager[Runtime]]
     artifact: Artifact | None
     kind: RuntimeKind | None
+    here: Callable[[], Runtime] | None = None  # the same on this computer, where it runs elsewhere
 
     def prove(self, case: Case) -> tuple[RuntimeParity, list[RuntimeTrace]]:
-        runtime = self.open()
-        try:
-            parity, verdict = prove(runtime, self.artifact, case, self.kind)
-        finally:
-            if isinstance(runtime, ProcessRuntime):
-                runtime.close()
+        with self.open() as runtime:
+            parity, verdict = prove(runtime, self.artifact, case, self.kind, self.here)
         file = parity.file or "network"
         return parity, [RuntimeTrace(runtime.name, file, trace) for trace in verdict.traces]
+
+
+def _opening(
+    opens: Callable[_P, Runtime], *args: _P.args, **kwargs: _P.kwargs
+) -> Callable[[], AbstractContextManager[Runtime]]:
+    """Opens what needs no closing."""
+    return lambda: nullcontext(opens(*args, **kwargs))
 
 
 def _of_artifacts(
@@ -162,7 +181,7 @@ def _of_artifacts(
             ("tflm", "litert") if artifact.runtime == "tflm" else (artifact.runtime,)
         )
         for kind in kinds:
-            yield _Job(partial(open_runtime, folder, artifact, threads, kind), artifact, kind)
+            yield _Job(_opening(open_runtime, folder, artifact, threads, kind), artifact, kind)
         if own_process:
             yield _Job(partial(ProcessRuntime, folder, artifact, threads), artifact, None)
 
@@ -174,7 +193,7 @@ def _second_opinions(case: Case, artifacts: Sequence[Artifact], *, onnx: bool | 
     if not wanted or network is None:
         return
     for form in {Cut.of(artifact.form): artifact.form for artifact in artifacts}.values():
-        yield _Job(partial(onnx_runtime, network, form), None, None)
+        yield _Job(_opening(onnx_runtime, network, form), None, None)
 
 
 def onnx_runtime(network: Network, form: Form) -> Runtime:
@@ -199,9 +218,16 @@ def spec_of(network: Network, manifest: ModelManifest, form: Form) -> NetworkSpe
 
 
 def prove(
-    runtime: Runtime, artifact: Artifact | None, case: Case, kind: RuntimeKind | None = None
+    runtime: Runtime,
+    artifact: Artifact | None,
+    case: Case,
+    kind: RuntimeKind | None = None,
+    here: Callable[[], Runtime] | None = None,
 ) -> tuple[RuntimeParity, Verdict]:
-    """Judge one runtime; where it fails, say what departs first, by lowering the network in parts."""
+    """Judge one runtime; where it fails, say what departs first, by lowering the network in parts.
+
+    `here` opens the artifact on this computer, where `runtime` is elsewhere.
+    """
     verdict = judge(runtime, case.manifest, case.goldens, case.thresholds)
     form = runtime.form
     parity = RuntimeParity(
@@ -217,9 +243,24 @@ def prove(
         disturbed=verdict.disturbed,
     )
     if verdict.departs and artifact is not None:
-        departs = _departs(runtime, kind or artifact.runtime, case, _worst(case.goldens, verdict))
+        departs = None if here is None else _beyond(here(), case, verdict)
+        if departs is None:
+            at_hand = runtime if here is None else here()
+            departs = _departs(at_hand, kind or artifact.runtime, case, _worst(case.goldens, verdict))
         parity = parity.model_copy(update={"departs": departs})
     return parity, verdict
+
+
+def _beyond(here: Runtime, case: Case, elsewhere: Verdict) -> str | None:
+    """That it is the device which departs; None where this computer does likewise."""
+    verdict = judge(here, case.manifest, case.goldens, case.thresholds)
+    if verdict.departs:
+        return None
+    worst = _worst(case.goldens, elsewhere)
+    return (
+        f"device (the file itself agrees, in {here.name} on this computer; the device departs most at "
+        f"emission {worst.emission} of {worst.golden.name})"
+    )
 
 
 def _worst(goldens: Sequence[Golden], verdict: Verdict) -> Place:
