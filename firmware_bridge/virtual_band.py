@@ -48,7 +48,7 @@ from firmware_bridge.control import (
 from firmware_bridge.errors import BadPacket
 from firmware_bridge.gatt import Status, advertised_name, encode_status
 from firmware_bridge.packet import PROTOCOL_VERSION, Codec, Flags, Packet, encode, samples_per_packet
-from firmware_bridge.packetizer import Packetizer, packet_samples
+from firmware_bridge.packetizer import Packetizer
 from firmware_bridge.virtual_air import Pacer, VirtualController
 from firmware_bridge.virtual_clock import VirtualClock
 from firmware_bridge.virtual_peripheral import Answers, Hci, Peripheral, Profile, address_of
@@ -267,7 +267,7 @@ class VirtualBand:
     def _packetizer(self) -> Packetizer:
         connection = self._peripheral.connection
         mtu = connection.att_mtu if connection else att.ATT_DEFAULT_MTU
-        return Packetizer(self._codec, max(1, packet_samples(self._codec, mtu)), self.sampler.boot)
+        return Packetizer.for_mtu(self._codec, mtu, self.sampler.boot)
 
     def _restart(self, tick: float) -> None:
         self.sampler = Sampler((self.sampler.boot + 1) % 256, tick, self.sampler.crystal.ppm)

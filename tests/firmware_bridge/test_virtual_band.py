@@ -159,7 +159,7 @@ def test_the_battery_is_told_as_it_falls():
         48,
         47,
         46,
-    ]  # 2 % a second in whole ones, looked at after each chunk of the source
+    ]  # 2 % a second, whole ones
 
 
 def test_a_battery_is_never_below_empty():
