@@ -23,6 +23,7 @@ static uint32_t folded(int16_t count, int16_t before)
     return difference < 0 ? (uint32_t)(-2 * difference - 1) : (uint32_t)(2 * difference);
 }
 
+/* Modulo 4096, whatever `value` is. */
 static int16_t unfolded(uint32_t value, int16_t before)
 {
     const uint32_t difference = value & 1u ? ~(value >> 1) : value >> 1;
@@ -161,11 +162,7 @@ bool qwb_rice_decode(
         }
         counts[0][e] = signed_count(take(&reader, COUNT_BITS));
         for (uint32_t i = 1; i < samples; ++i) {
-            const uint32_t value = take_difference(&reader, k);
-            if (value > COUNT_MASK) {
-                return false;
-            }
-            counts[i][e] = unfolded(value, counts[i - 1][e]);
+            counts[i][e] = unfolded(take_difference(&reader, k), counts[i - 1][e]);
         }
         if (reader.overdrawn) {
             return false;

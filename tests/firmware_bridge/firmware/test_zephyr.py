@@ -1,4 +1,4 @@
-"""The Zephyr sample compiles against a stub of what it uses of Zephyr, which is not here: it was never built."""
+"""The Zephyr sample compiles against a stub of what it uses of Zephyr, with which it was never built."""
 
 from __future__ import annotations
 
