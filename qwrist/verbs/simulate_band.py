@@ -54,14 +54,14 @@ def simulate_band(
     what = load(script) if script is not None else NO_SCRIPT
     where = Dongles(tuple(hci)) if hci else _address(listen)
     source = _source(wearer, worn, seconds)
-    # After Ctrl-C, callbacks of the virtual stack find their futures cancelled, and asyncio would print each.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    with suppress(KeyboardInterrupt):
-        result = asyncio.run(_serve(source, worn, where, what, encrypted=encrypted))
-        if as_json:
-            ui.emit_json(result)
-        else:
-            ui.facts("Sent", {str(row["side"]): _in_words(row) for row in result})
+    # Both print each host that comes, goes or dies; after Ctrl-C, asyncio each future that was cancelled.
+    for name in ("asyncio", "bumble"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    result = asyncio.run(_serve(source, worn, where, what, encrypted=encrypted))
+    if as_json:
+        ui.emit_json(result)
+    else:
+        ui.facts("Sent", {str(row["side"]): _in_words(row) for row in result})
 
 
 async def _serve(
@@ -76,7 +76,8 @@ async def _serve(
 
     async with serve(source, worn, where, script=script, encrypted=encrypted, on_step=tell) as served:
         ui.note(f"{' and '.join(worn)} advertise; reach them with --band {served.band}")
-        await served.wait()
+        with suppress(asyncio.CancelledError):  # Ctrl-C: what was sent is told all the same
+            await served.wait()
         return _counted(served)
 
 
