@@ -8,7 +8,7 @@ enum { QWB_RICE_PARAMETERS = 12 }; /* k from 0 to 11; 11 leaves one bit of a dif
 
 /* What samples cost that are added one by one: 436 bytes. */
 typedef struct {
-    uint16_t bits[QWB_ELECTRODES][QWB_RICE_PARAMETERS]; /* of the differences, for each k */
+    uint16_t excess[QWB_ELECTRODES][QWB_RICE_PARAMETERS]; /* bits of the differences beyond 1 + k each, for each k */
     int16_t last[QWB_ELECTRODES];
     uint8_t cheapest[QWB_ELECTRODES]; /* the least k of fewest bits */
     uint32_t samples;

@@ -1,4 +1,4 @@
-/* Rice's code, cheap enough for each sample: the bits that every parameter would take are summed as they come. */
+/* Rice's code, cheap enough for each sample: what every parameter would cost is summed as the samples come. */
 #include "qwrist_rice.h"
 
 enum {
@@ -34,23 +34,35 @@ void qwb_rice_reset(qwb_rice *rice)
 {
     for (uint32_t e = 0; e < QWB_ELECTRODES; ++e) {
         for (uint32_t k = 0; k < QWB_RICE_PARAMETERS; ++k) {
-            rice->bits[e][k] = 0;
+            rice->excess[e][k] = 0;
         }
-        rice->cheapest[e] = 0;
     }
     rice->samples = 0;
 }
 
-/* Add a difference to the bits of each k; gives the cheapest k. */
-static uint8_t add_difference(uint16_t bits[QWB_RICE_PARAMETERS], uint32_t value)
+/* `value` has 12 bits at most, so that no k beyond the last has an excess. */
+static void add_difference(uint16_t excess[QWB_RICE_PARAMETERS], uint32_t value)
 {
-    uint8_t cheapest = 0;
-    for (uint8_t k = 0; k < QWB_RICE_PARAMETERS; ++k) {
+    for (uint32_t k = 0; value >> k != 0; ++k) {
         const uint32_t run = value >> k;
-        bits[k] = (uint16_t)(bits[k] + (run < LONGEST_RUN ? run + 1u + k : ESCAPED_BITS));
-        cheapest = bits[k] < bits[cheapest] ? k : cheapest;
+        excess[k] = (uint16_t)(excess[k] + (run < LONGEST_RUN ? run : ESCAPED_BITS - 1 - k));
     }
-    return cheapest;
+}
+
+/* Bits of an electrode's differences with the cheapest parameter, which goes to `cheapest`. */
+static uint32_t fewest_bits(const uint16_t excess[QWB_RICE_PARAMETERS], uint32_t differences, uint8_t *cheapest)
+{
+    uint32_t fewest = excess[0] + differences;
+    *cheapest = 0;
+    /* Without an excess a larger k only costs more. */
+    for (uint8_t k = 1; k < QWB_RICE_PARAMETERS && excess[k - 1] != 0; ++k) {
+        const uint32_t bits = excess[k] + differences * (k + 1u);
+        if (bits < fewest) {
+            fewest = bits;
+            *cheapest = k;
+        }
+    }
+    return fewest;
 }
 
 uint32_t qwb_rice_add(qwb_rice *rice, const int16_t counts[QWB_ELECTRODES])
@@ -58,10 +70,10 @@ uint32_t qwb_rice_add(qwb_rice *rice, const int16_t counts[QWB_ELECTRODES])
     uint32_t total = QWB_ELECTRODES * (PARAMETER_BITS + COUNT_BITS);
     for (uint32_t e = 0; e < QWB_ELECTRODES; ++e) {
         if (rice->samples != 0) {
-            rice->cheapest[e] = add_difference(rice->bits[e], folded(counts[e], rice->last[e]));
+            add_difference(rice->excess[e], folded(counts[e], rice->last[e]));
         }
         rice->last[e] = counts[e];
-        total += rice->bits[e][rice->cheapest[e]];
+        total += fewest_bits(rice->excess[e], rice->samples, &rice->cheapest[e]);
     }
     ++rice->samples;
     return total;
