@@ -1,7 +1,7 @@
 """The packet: a 12-byte header and up to 255 samples of 16 electrodes, each packet decodable alone.
 
 The layout is specified in docs/formats/packet.md. Samples are counts of the codec's step; the range is the
-same for both codecs, +-6.5536 mV, the electrode amplifier's.
+same for all codecs, +-6.5536 mV, the electrode amplifier's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import numpy.typing as npt
 
 from edge.errors import BadInput
 from edge.samples import ELECTRODES, Float32
+from firmware_bridge import rice
 from firmware_bridge.errors import BadPacket
+from firmware_bridge.rice import COUNT_BITS
 
 PROTOCOL_VERSION: Final = 1
 HEADER: Final = struct.Struct("<BBHIBBH")  # version|codec, flags, sequence, first index, samples, boot, CRC
@@ -36,26 +38,27 @@ class Codec(enum.Enum):
 
     RAW16 = 0
     PACK12 = 1
+    RICE12 = 2  # the counts of PACK12, without loss in fewer bytes
 
     @property
     def bits(self) -> int:
-        """Bits a sample and electrode."""
+        """Bits of a count."""
         match self:
             case Codec.RAW16:
                 return 16
-            case Codec.PACK12:
-                return 12
+            case Codec.PACK12 | Codec.RICE12:
+                return COUNT_BITS
             case _:
                 assert_never(self)
 
     @property
     def gain_uv_per_lsb(self) -> float:
-        """Microvolts a count: 0.2 for raw16, 3.2 for pack12 (rms error 0.9 uV, below the electrode's 2.5)."""
+        """Microvolts a count: 0.2 for 16 bits, 3.2 for 12 (rms error 0.9 uV, below the electrode's 2.5)."""
         return _RANGE_UV / float(1 << self.bits)
 
     @property
     def sample_bytes(self) -> int:
-        """Bytes of one sample of all electrodes: 32 or 24."""
+        """Bytes of one sample of all electrodes, 32 or 24; with RICE12 at most, as it gives way to PACK12."""
         return ELECTRODES * self.bits // 8
 
 
@@ -92,10 +95,14 @@ def dequantize(counts: Counts, codec: Codec) -> Float32:
     return counts.astype(np.float32) * np.float32(codec.gain_uv_per_lsb)
 
 
+def notification_bytes(mtu: int) -> int:
+    """The longest packet that a notification carries at this MTU."""
+    return min(mtu - NOTIFICATION_OVERHEAD_BYTES, MAX_VALUE_BYTES)
+
+
 def samples_per_packet(codec: Codec, mtu: int) -> int:
-    """How many samples fit a notification at this MTU; 0 if not one does."""
-    value = min(mtu - NOTIFICATION_OVERHEAD_BYTES, MAX_VALUE_BYTES)
-    return max(0, (value - HEADER_BYTES) // codec.sample_bytes)
+    """How many samples fit a notification at this MTU, with RICE12 at least; 0 if not one does."""
+    return max(0, (notification_bytes(mtu) - HEADER_BYTES) // codec.sample_bytes)
 
 
 def minimum_mtu(codec: Codec) -> int:
@@ -133,13 +140,13 @@ def decode(data: bytes) -> Packet:
         codec = Codec(version_codec & 0xF)
     except ValueError:
         raise BadPacket(f"a packet of unknown codec {version_codec & 0xF}") from None
-    if len(payload) != samples * codec.sample_bytes:
+    if codec is not Codec.RICE12 and len(payload) != samples * codec.sample_bytes:
         raise BadPacket(
             f"a packet says {samples} samples, {samples * codec.sample_bytes} bytes, and holds {len(payload)}"
         )
     if (samples == 0) != bool(flags & Flags.END):
         raise BadPacket(f"a packet of {samples} samples with flags {flags:#04x}; only the end has none")
-    return Packet(codec, Flags(flags), sequence, first_index, boot, _unpack(payload, codec))
+    return Packet(codec, Flags(flags), sequence, first_index, boot, _unpack(payload, codec, samples))
 
 
 def _crc(head: bytes, payload: bytes) -> int:
@@ -154,11 +161,13 @@ def _pack(counts: Counts, codec: Codec) -> bytes:
             pairs = (counts.astype(np.uint32) & 0xFFF).reshape(-1, 2)  # (T*E/2, 2)
             words = (pairs[:, 0] | pairs[:, 1] << 12).astype("<u4")
             return words.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+        case Codec.RICE12:
+            return rice.encode(counts) if len(counts) else b""
         case _:
             assert_never(codec)
 
 
-def _unpack(payload: bytes, codec: Codec) -> Counts:
+def _unpack(payload: bytes, codec: Codec, samples: int) -> Counts:
     match codec:
         case Codec.RAW16:
             return np.frombuffer(payload, "<i2").astype(np.int16).reshape(-1, ELECTRODES)
@@ -168,5 +177,11 @@ def _unpack(payload: bytes, codec: Codec) -> Counts:
             pairs = words.view("<u4").astype(np.uint32)  # (T*E/2, 1)
             twelve = np.concatenate([pairs << 4, pairs >> 8], axis=1).astype(np.uint16)  # sign bit on top
             return twelve.view(np.int16).reshape(-1, ELECTRODES) >> 4
+        case Codec.RICE12 if samples:
+            return rice.decode(payload, samples)
+        case Codec.RICE12:
+            if payload:
+                raise BadPacket(f"a packet without samples holds {len(payload)} bytes of them")
+            return np.zeros((0, ELECTRODES), np.int16)
         case _:
             assert_never(codec)

@@ -47,7 +47,8 @@ def test_what_was_encoded_is_decoded(packet):
     decoded = decode(encode(packet))
     np.testing.assert_array_equal(decoded.counts, packet.counts)
     assert decoded._replace(counts=None) == packet._replace(counts=None)
-    assert len(encode(packet)) == HEADER_BYTES + len(packet.counts) * packet.codec.sample_bytes
+    if packet.codec is not Codec.RICE12:
+        assert len(encode(packet)) == HEADER_BYTES + len(packet.counts) * packet.codec.sample_bytes
 
 
 @given(packets(), st.data())

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from firmware_bridge.packet import Codec, Flags, dequantize, samples_per_packet
+from firmware_bridge import rice
+from firmware_bridge.packet import Codec, Flags, dequantize, encode, quantize, samples_per_packet
 from firmware_bridge.packetizer import Packetizer, PacketizerState, packet_samples
 from tests.firmware_bridge.sources import noise_uv
 
@@ -42,7 +43,7 @@ def test_packets_hold_the_valid_samples_and_chunk_sizes_change_nothing(valid, sa
     assert packets[-1].first_index == len(valid)
 
 
-@given(st.sampled_from(Codec), st.integers(23, 517))
+@given(st.sampled_from([Codec.RAW16, Codec.PACK12]), st.integers(23, 517))
 def test_a_packet_is_out_of_step_with_the_radio_and_nearly_full(codec, mtu):
     fit, samples = samples_per_packet(codec, mtu), packet_samples(codec, mtu)
     assert samples <= fit
@@ -54,7 +55,26 @@ def test_a_packet_is_out_of_step_with_the_radio_and_nearly_full(codec, mtu):
 
 
 def test_packet_lengths_are_those_of_the_specification():
-    assert [packet_samples(codec, mtu) for mtu in (517, 247) for codec in Codec] == [13, 19, 7, 7]
+    assert [packet_samples(codec, mtu) for mtu in (517, 247) for codec in Codec] == [13, 19, 31, 7, 7, 31]
+
+
+@given(st.integers(39, 517), st.floats(0.1, 3000), st.data())
+def test_a_rice_packet_takes_what_fits_and_chunk_sizes_change_nothing(mtu, rms_uv, data):
+    emg_uv = np.random.default_rng(0).normal(0, rms_uv, (120, 16)).astype(np.float32)
+    valid = np.ones(len(emg_uv), np.bool_)
+    packetizer = Packetizer.for_mtu(Codec.RICE12, mtu)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(valid)), max_size=5)))
+    packets = run(packetizer, emg_uv, valid, cuts)
+    whole = [encode(packet) for packet in run(packetizer, emg_uv, valid, [])]
+    assert [encode(packet) for packet in packets] == whole
+    assert {packet.codec for packet in packets} <= {Codec.RICE12, Codec.PACK12}
+    counts = np.concatenate([packet.counts for packet in packets])
+    np.testing.assert_array_equal(counts, quantize(emg_uv, Codec.PACK12))
+    for packet, data, after in zip(packets[:-2], whole, packets[1:], strict=False):
+        assert len(data) <= mtu - 3
+        more = np.concatenate([packet.counts, after.counts[:1]])
+        assert len(packet.counts) == 31 or min(rice.sizes(more)[-1], 24 * len(more)) > mtu - 3 - 12
+        assert (packet.codec is Codec.RICE12) == (len(rice.encode(packet.counts)) < 24 * len(packet.counts))
 
 
 def test_all_packets_but_the_last_of_a_run_are_full():

@@ -56,7 +56,7 @@ async def bluez(rig, address, client=BleakClientBlueZDBus, **options):
 
 
 @pytest.mark.parametrize("client", [BleakClientBlueZDBus, AcquiringClient])
-@pytest.mark.parametrize("codec", [Codec.RAW16, Codec.PACK12])
+@pytest.mark.parametrize("codec", Codec)
 def test_every_sample_of_both_bands_arrives_as_it_was_taken(bus_address, client, codec):
     emg_uv = codec.gain_uv_per_lsb * np.rint(noise_uv(SAMPLES) / codec.gain_uv_per_lsb)
 
