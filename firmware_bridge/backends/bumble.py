@@ -25,11 +25,18 @@ from bleak.exc import (
 from bleak.uuids import normalize_uuid_str
 from bumble import att, core, gatt_client
 from bumble.core import UUID, AdvertisingData
-from bumble.device import Advertisement, Connection, Device
+from bumble.device import Advertisement, Connection, ConnectionParametersPreferences, Device
+from bumble.hci import HCI_LE_1M_PHY
 
 from firmware_bridge.backends import Backend
 
 _MTU: Final = 517  # what BlueZ asks for: a 512-byte value, its opcode, handle and a length
+_INTERVAL_MS: Final = 15.0  # what bands ask for: docs/guides/firmware.md
+_PREFERRED: Final = {
+    HCI_LE_1M_PHY: ConnectionParametersPreferences(
+        connection_interval_min=_INTERVAL_MS, connection_interval_max=_INTERVAL_MS
+    )
+}
 _T = TypeVar("_T")
 _UUID_BYTES: Final = {
     AdvertisingData.Type.INCOMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS: 2,
@@ -147,7 +154,9 @@ class BumbleClient(BaseBleakClient):
             raise BleakDeviceNotFoundError(self.address)
         with _as_bleak_errors("connecting"):
             async with self.connecting:
-                connection = await self.device.connect(self._peer.details, timeout=self._timeout)
+                connection = await self.device.connect(
+                    self._peer.details, timeout=self._timeout, connection_parameters_preferences=_PREFERRED
+                )
         self._connection = connection
         connection.on(connection.EVENT_DISCONNECTION, self._on_disconnection)
         try:

@@ -19,6 +19,7 @@ from firmware_bridge.control import (
     decode_response,
     encode_request,
 )
+from firmware_bridge.errors import BadPacket
 from firmware_bridge.gatt import CONTROL, STREAM, advertised_name
 from firmware_bridge.packet import Codec, Flags, Packet, decode
 from firmware_bridge.rig import Rig
@@ -41,7 +42,10 @@ class Host:
 
     async def listen(self, clock) -> None:
         def on_packet(_, data: bytearray) -> None:
-            packet = decode(bytes(data))
+            try:
+                packet = decode(bytes(data))
+            except BadPacket:
+                return
             self.packets.append((clock(), packet))
             if packet.flags & Flags.END:
                 self.gone.set()

@@ -196,6 +196,9 @@ def test_time_stands_while_nobody_listens_and_goes_on_with_the_next_start():
     assert (following.sequence, following.first_index) == (started.sequence, started.first_index)
     assert following.sequence >= sent
     assert started.first_index >= 50 * 19
+    counts = np.concatenate([p.counts for _, p in packets])
+    np.testing.assert_array_equal(counts, quantize(noise_uv(4000), Codec.PACK12)[indices(packets), 0])
+    assert (np.diff(indices(packets)) > 0).all()
     assert packets[-1][1].first_index == 4000
 
 
