@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,16 +13,17 @@ from edge.bundle import unpacked, verify_bundle
 from edge.errors import BadInput
 from edge.extras import require
 from edge.files import write_atomically
-from edge.manifest import read_manifest
+from edge.manifest import ModelManifest, read_manifest
 from edge.store import User, UserStore
 from edge.trust import TrustStore
+from firmware_bridge.device.connect import Bench, DeviceSpec, open_bench, parse
 from qwrist import ui
 from qwrist.verbs.models import FAILED, ModelOption, held_out, model_folder
 from qwrist.verbs.users import AsJson
 
 if TYPE_CHECKING:
     from export.golden import Golden
-    from export.parity import ParityReport, Proof
+    from export.parity import Elsewhere, ParityReport, Proof
 
 ThresholdsOption = Annotated[
     Path | None, typer.Option("--thresholds", help="Limits of parity (default: configs/parity.yaml).")
@@ -37,17 +39,26 @@ def parity(
     own_process: Annotated[
         bool, typer.Option("--own-process", help="Run each file in a process of its own as well.")
     ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Run the bundle on a device: ble:ADDRESS, ble: or sim: (a virtual one)."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the exported files with the desk, stage by stage. Exit code 1 if one departs."""
     if (user is None) == (bundle is None):
         raise BadInput("name a model, with --user ID, or a bundle, with --bundle FOLDER")
+    if device is not None and (bundle is None or own_process):
+        raise BadInput(
+            "--device runs what lies in a bundle, on the device alone: name it with --bundle FOLDER"
+        )
     if html is not None and not html.parent.is_dir():
         raise BadInput(f"{html.parent} is no folder, so no page can be put there; make it first")
     require("torch", "train")
     if bundle is not None:
-        proof = prove_bundle(bundle, thresholds, own_process=own_process)
-        title = f"Parity of {bundle}"
+        spec = None if device is None else parse(device)
+        proof = prove_bundle(bundle, thresholds, own_process=own_process, device=spec)
+        title = f"Parity of {bundle}" if device is None else f"Parity of {bundle} on {device}"
     else:
         found = UserStore.default().user(str(user))
         folder = model_folder(found, model)
@@ -75,19 +86,50 @@ def prove(user: User, folder: Path, thresholds: Path | None = None, *, own_proce
     return _check(folder, goldens, thresholds, own_process=own_process)
 
 
-def prove_bundle(folder: Path, thresholds: Path | None = None, *, own_process: bool = False) -> Proof:
-    """Compare every artifact of a bundle with what its golden vectors say. Raises BundleRefused."""
+def prove_bundle(
+    folder: Path,
+    thresholds: Path | None = None,
+    *,
+    own_process: bool = False,
+    device: DeviceSpec | None = None,
+) -> Proof:
+    """Compare every artifact of a bundle with what its golden vectors say; on `device`, those that it holds.
+
+    Raises BundleRefused; with a device also DeviceNotFound, DeviceRefused, DeviceLost.
+    """
     bundle = verify_bundle(folder, TrustStore.default())
     with unpacked(bundle) as checked:
-        return _check(checked, (), thresholds, own_process=own_process)
+        if device is None:
+            return _check(checked, (), thresholds, own_process=own_process)
+        with open_bench(device, bundle) as bench:
+            return _check(checked, (), thresholds, elsewhere=_on(bench, bundle.model))
 
 
-def _check(folder: Path, goldens: Sequence[Golden], thresholds: Path | None, *, own_process: bool) -> Proof:
+def _on(bench: Bench, model: ModelManifest) -> list[Elsewhere]:
+    from export.parity import Elsewhere
+
+    return [Elsewhere(one, partial(bench.runtime, one, model)) for one in bench.held(model)]
+
+
+def _check(
+    folder: Path,
+    goldens: Sequence[Golden],
+    thresholds: Path | None,
+    *,
+    own_process: bool = False,
+    elsewhere: Sequence[Elsewhere] = (),
+) -> Proof:
     from export.parity import check, load_thresholds
 
-    limits = load_thresholds(thresholds)
     with ui.steps("comparing") as progress:
-        return check(folder, goldens, thresholds=limits, own_process=own_process, progress=progress)
+        return check(
+            folder,
+            goldens,
+            thresholds=load_thresholds(thresholds),
+            own_process=own_process,
+            elsewhere=elsewhere,
+            progress=progress,
+        )
 
 
 def _write_page(path: Path, proof: Proof, title: str) -> None:

@@ -1,0 +1,1 @@
+"""The device decodes: services with which it shows what its decoder says. docs/formats/device.md."""

@@ -1,0 +1,1 @@
+"""Tests of the services with which a device shows what its decoder says."""
