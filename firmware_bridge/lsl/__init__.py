@@ -1,0 +1,1 @@
+"""Lab Streaming Layer: amplifiers as bands, bands as a stream."""

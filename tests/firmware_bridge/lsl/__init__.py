@@ -1,0 +1,1 @@
+"""Lab Streaming Layer: amplifiers in, the bands out."""
