@@ -54,8 +54,8 @@ static uint32_t fewest_bits(const uint16_t excess[QWB_RICE_PARAMETERS], uint32_t
 {
     uint32_t fewest = excess[0] + differences;
     *cheapest = 0;
-    /* Without an excess a larger k only costs more. */
-    for (uint8_t k = 1; k < QWB_RICE_PARAMETERS && excess[k - 1] != 0; ++k) {
+    /* The first k that leaves no excess costs no less than the one before it, where runs are of one bit at most. */
+    for (uint8_t k = 1; k < QWB_RICE_PARAMETERS && excess[k] != 0; ++k) {
         const uint32_t bits = excess[k] + differences * (k + 1u);
         if (bits < fewest) {
             fewest = bits;

@@ -19,6 +19,7 @@ from tests.mcu.banding import Header
 u8, u16, u32 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32))
 NO_SAMPLE = np.zeros((0, ELECTRODES), np.int16)
 TAKEN_BY_NOBODY = range(1, 8)  # the verdicts of qwb_packet_decode that refuse
+BAD_PAYLOAD, NO_ROOM = 6, 7
 
 
 @st.composite
@@ -98,6 +99,31 @@ def test_both_judge_any_payload_alike(band, codec, samples, payload):
     assert_judged_alike(band, resealed(head + payload))
 
 
+def refused_by_both(band, data):
+    with pytest.raises(BadPacket):
+        decode(data)
+    return band.decode(data) == BAD_PAYLOAD
+
+
+def test_a_rice_payload_is_used_up_and_padded_with_zeros(band):
+    counts = np.zeros((3, ELECTRODES), np.int16)
+    counts[1] = 1  # 2 and 2 bits for the differences +1 and -1, with k = 0 and u = 2 and 1: 3 + 2
+    counts[1, 0] = 0
+    data = encode(Packet(Codec.RICE12, Flags.NONE, 0, 0, 1, counts))
+    assert isinstance(band.decode(data), Header)
+    assert data[-1] & 1 == 0
+    assert refused_by_both(band, resealed(data[:-1] + bytes([data[-1] | 1])))
+    assert refused_by_both(band, resealed(data + b"\0"))
+    assert refused_by_both(band, resealed(data[:-1]))
+
+
+@pytest.mark.parametrize("parameter", range(12, 16))
+def test_a_rice_parameter_beyond_11_is_refused(band, parameter):
+    data = bytearray(encode(Packet(Codec.RICE12, Flags.NONE, 0, 0, 1, np.zeros((1, ELECTRODES), np.int16))))
+    data[HEADER_BYTES] |= parameter << 4
+    assert refused_by_both(band, resealed(bytes(data)))
+
+
 @given(st.binary(max_size=40))
 def test_both_refuse_noise(band, data):
     assert_judged_alike(band, data)
@@ -111,7 +137,7 @@ def test_neither_room_nor_range_is_exceeded(band, packet, lack):
     samples = len(packet.counts)
     assert_same(band.decode(encode(packet), room=samples), packet)
     if samples:
-        assert band.decode(encode(packet), room=samples - 1) == 7
+        assert band.decode(encode(packet), room=samples - 1) == NO_ROOM
         header.counts[0, 3] = 2048
         assert (band.encode(header) == b"") == (packet.codec is not Codec.RAW16)
 
