@@ -94,17 +94,12 @@ class Rig:
                 band.exhausted = True
             for radio in radios:
                 radio.cancel()
+            for controller in self._controllers():
+                controller.set_pacing(running=False)
 
     async def _begin(self) -> None:
-        bands = self.bands.values()
-        if bands:
-            starts = [asyncio.create_task(band.started.wait()) for band in bands]
-            when = asyncio.ALL_COMPLETED if self._wait_for_all else asyncio.FIRST_COMPLETED
-            try:
-                await asyncio.wait(starts, return_when=when)
-            finally:
-                for start in starts:
-                    start.cancel()
+        bands = list(self.bands.values())
+        await _started(bands, asyncio.ALL_COMPLETED if self._wait_for_all else asyncio.FIRST_COMPLETED)
         self._start_tick = self._tick = math.ceil(self.clock.tick())
         for band in bands:
             band.wait_until(self._tick)
@@ -181,11 +176,8 @@ class Rig:
         bands = [band for band in self.bands.values() if not band.exhausted]
         if any(band.awaited for band in bands):
             await self._hold([band for band in bands if band.awaited])
-        if bands and not any(band.streaming or not band.in_reach for band in bands):
-            await asyncio.wait(
-                [asyncio.create_task(band.started.wait()) for band in bands],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+        if not any(band.streaming or not band.in_reach for band in bands):
+            await _started(bands, asyncio.FIRST_COMPLETED)
 
     async def _hold(self, awaited: Sequence[VirtualBand]) -> None:
         self._set_pacing(running=False)
@@ -231,6 +223,17 @@ class Rig:
             await controller.waiting.wait()
             await self._move_to(controller.next_event(self.clock.tick()))
             controller.connection_event()
+
+
+async def _started(bands: Sequence[VirtualBand], return_when: str) -> None:
+    """Wait until bands are streaming; of none there is nothing to wait for."""
+    waiting = [asyncio.create_task(band.started.wait()) for band in bands]
+    try:
+        if waiting:
+            await asyncio.wait(waiting, return_when=return_when)
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
 @asynccontextmanager

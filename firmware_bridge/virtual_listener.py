@@ -6,15 +6,13 @@ import asyncio
 import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, cast
+from typing import cast
 
-from bumble import core
+from bumble.core import InvalidPacketError
 from bumble.transport.common import PacketParser
 
 from edge.errors import BadInput
 from firmware_bridge.virtual_air import VirtualAir, VirtualController
-
-_HCI_ERRORS: Final = (core.BaseBumbleError, ValueError, IndexError)  # of bytes that are no HCI
 
 
 @asynccontextmanager
@@ -60,7 +58,7 @@ class _Adapter(asyncio.Protocol):
         """HCI from the process; what is none ends the connection."""
         try:
             self._parser.feed_data(data)
-        except _HCI_ERRORS:
+        except InvalidPacketError:
             self.close()
 
     def on_packet(self, packet: bytes) -> None:

@@ -23,11 +23,12 @@ from firmware_bridge.band_script import (
     Script,
 )
 from firmware_bridge.connect import connect
-from firmware_bridge.control import Config, Start, Started, Stop
+from firmware_bridge.control import Config, Result, Start, Started, Stop
 from firmware_bridge.gatt import STATUS, decode_status
 from firmware_bridge.packet import Codec, Flags, quantize
 from firmware_bridge.rig import Rig, virtual_bands
 from firmware_bridge.virtual_air import VirtualAir
+from firmware_bridge.virtual_band import Listener
 from firmware_bridge.virtual_clock import VirtualClock
 from tests.firmware_bridge.host import connected, stream
 from tests.firmware_bridge.sources import ArraySource, noise_uv
@@ -138,6 +139,13 @@ def test_a_dropped_band_comes_back_in_the_same_boot_and_its_neighbour_goes_on():
     )
 
 
+def test_a_drop_is_to_the_sample_wherever_the_source_s_chunks_end():
+    got = run_script(Script(events=[DropEvent(at_s=1.0115, side="left", away_s=0.502)]), samples=4000)
+    packets, starts = got["left"]
+    assert starts[1] == Started(1, 106, 3027)
+    np.testing.assert_array_equal(indices(packets), np.r_[0 : 106 * 19, 3027:4000])
+
+
 def test_a_band_that_reboots_counts_from_the_boot():
     got = run_script(Script(events=[RebootEvent(at_s=1, side="left", away_s=0.25)]), samples=4000)
     packets, starts = got["left"]
@@ -167,9 +175,11 @@ def test_time_goes_on_without_a_host_that_stays_away():
                     await host.gone.wait()
 
             (packets, _), _ = await asyncio.gather(stream(rig, "left", Codec.PACK12), leave())
-            return packets
+            return packets, rig.bands["right"].listener
 
-    assert asyncio.run(run())[-1][1].first_index == 4000
+    packets, listener = asyncio.run(run())
+    assert packets[-1][1].first_index == 4000
+    assert listener is Listener.NOBODY
 
 
 def test_time_stands_while_nobody_listens_and_goes_on_with_the_next_start():
@@ -236,6 +246,25 @@ def test_a_paced_band_sends_at_its_connection_events():
     late_ms = [1000 * at_s - (p.first_index + len(p.counts)) / 2 for at_s, p in packets if len(p.counts)]
     assert min(late_ms) >= 0
     assert max(late_ms) <= 30
+
+
+@pytest.mark.parametrize("speed", [None, 4.0])
+def test_a_paced_band_answers_after_the_end(speed):
+    async def run():
+        script = Script(events=[IntervalEvent(at_s=0, interval_ms=15, pdus=8)])
+        source = ArraySource(noise_uv(500))
+        async with (
+            virtual_bands(source, sides=("left",), script=script, speed=speed) as rig,
+            connected(rig, "left") as host,
+        ):
+            await host.ask(Config(Codec.PACK12, frozenset(Codec), 2000))
+            await host.ask(Start())
+            await host.gone.wait()
+            return await host.ask(Stop()), indices(host.packets)
+
+    (result, _), arrived = asyncio.run(run())
+    assert result is Result.OK
+    np.testing.assert_array_equal(np.diff(arrived), 1)
 
 
 def test_a_radio_that_is_behind_overflows_is_told_and_steps_down():

@@ -90,29 +90,32 @@ def test_a_process_that_dies_leaves_its_band_to_the_next():
     asyncio.run(run())
 
 
-def test_a_server_that_ends_is_a_lost_link():
+def test_a_controller_that_is_gone_is_a_lost_link():
     async def run():
-        async with bands(4000, sides=("left",)) as (served, transport):
-            opened = open_bumble(transport)
-            backend = await opened.__aenter__()
-            host_context = connected(rig_of(backend, served), "left")
-            host = await host_context.__aenter__()
-        await asyncio.wait_for(host.gone.wait(), 5)
-        assert not host.client.is_connected
-        await host_context.__aexit__(None, None, None)
-        await opened.__aexit__(None, None, None)
+        async with (
+            bands(4000, sides=("left",)) as (served, transport),
+            open_bumble(transport) as backend,
+            connected(rig_of(backend, served), "left") as host,
+        ):
+            backend.client.device.host.hci_sink.transport.abort()  # as a dongle that is pulled
+            await asyncio.wait_for(host.gone.wait(), 5)
+            assert not host.client.is_connected
 
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("garbage", [b"\xff" * 64, b"\x01\x03\x0c\xff" + bytes(255), b"\x02" + bytes(300)])
-def test_bytes_that_are_no_hci_end_that_connection_alone(garbage):
+@pytest.mark.parametrize(
+    ("garbage", "hangs_up"),
+    [(b"\xff" * 64, True), (b"\x01\x03\x0c\xff" + bytes(255), False), (b"\x02" + bytes(300), False)],
+)
+def test_a_connection_of_garbage_harms_no_other(garbage, hangs_up):
     async def run():
         async with bands(0, sides=("left",)) as (_, transport):
             _, host, port = transport.split(":")
             reader, writer = await asyncio.open_connection(host, int(port))
             writer.write(garbage)
-            writer.write_eof()
+            if not hangs_up:
+                writer.write_eof()
             await asyncio.wait_for(reader.read(), 5)
             writer.close()
             async with open_bumble(transport) as backend:

@@ -59,6 +59,11 @@ def test_errors_delay_and_lose_nothing(sizes, per_event, error_percent, seed):
     assert [len(event) for event in events] == [len(event) for event in run_out(Pacer(radio, seed), waiting)]
 
 
+def test_errors_cost_as_many_events_as_they_are():
+    events = run_out(Pacer(Radio(15, 1, 75), "seed"), packets([20] * 1000))
+    assert len(events) == pytest.approx(4000, rel=0.15)  # a quarter of the events carries one
+
+
 @settings(deadline=None)  # this machine may be busy
 @given(st.floats(0, 1e7), st.floats(7.5, 4000), st.text(max_size=3))
 def test_events_come_an_interval_apart(tick, interval_ms, seed):

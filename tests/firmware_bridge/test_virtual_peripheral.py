@@ -87,8 +87,10 @@ def test_a_band_is_heard_unless_it_is_connected_or_away():
         async with connected(rig, "left"):
             assert await heard() == []
         assert await heard() == ["Qwrist1L"]
-        await peripheral.vanish()
-        assert await heard() == []
+        async with connected(rig, "left") as host:
+            await peripheral.vanish()
+            assert not host.client.is_connected
+            assert await heard() == []
         await peripheral.appear()
         assert await heard() == ["Qwrist1L"]
 
