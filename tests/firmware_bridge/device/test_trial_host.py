@@ -37,6 +37,7 @@ class Plan(NamedTuple):
     damage: Numbers = NONE
     mute: Numbers = NONE
     spoil: Numbers = NONE  # notifications in which a bit of the last byte flips
+    twice: Numbers = NONE  # notifications that are sent again, as after a FETCH that was not needed
     drop: Numbers = NONE
     restart: Numbers = NONE
     slow: int = 0  # how often it says that a chunk is still running
@@ -103,7 +104,7 @@ class FakeDevice:
         if number in self.plan.spoil and isinstance(output, wire.Part):
             value = value[:-1] + bytes([value[-1] ^ 1])
         if number not in self.plan.mute:
-            self._queue.append(value)
+            self._queue += [value] * (1 + (number in self.plan.twice))
 
     async def told(self, _: float) -> bytes | None:
         if self._queue:
@@ -175,6 +176,7 @@ PLANS = st.builds(
     damage=FEW,
     mute=st.frozensets(st.integers(0, 30), max_size=4),
     spoil=st.frozensets(st.integers(0, 30), max_size=3),
+    twice=st.frozensets(st.integers(0, 30), max_size=10),
     drop=st.frozensets(st.integers(0, 90), max_size=3),  # together fewer than HASTE.tries
     restart=st.frozensets(st.integers(0, 90), max_size=2),
     slow=st.integers(0, 3),
