@@ -73,6 +73,15 @@ def test_two_processes_have_an_adapter_each():
     assert all(packets for packets, _ in asyncio.run(run()))
 
 
+def test_one_band_streams_though_nobody_takes_the_other():
+    async def run():
+        async with bands(200) as (served, transport), open_bumble(transport) as backend:
+            return await asyncio.wait_for(stream(rig_of(backend, served), "right", Codec.RAW16), 20)
+
+    packets, _ = asyncio.run(run())
+    np.testing.assert_array_equal(np.concatenate([p.counts for _, p in packets]), sent(200, 1))
+
+
 def test_a_process_that_dies_leaves_its_band_to_the_next():
     async def run():
         async with bands(4000, sides=("left",)) as (served, transport):
