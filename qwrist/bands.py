@@ -1,4 +1,4 @@
-"""Where samples come from: `ble:`, `sim:` or `file:`, each one source with its keys and its clock."""
+"""Bands that are on: what `--band` names, opened, each one source with its keys and its clock."""
 
 from __future__ import annotations
 
@@ -6,89 +6,38 @@ import logging
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from edge.charset import ENTER
-from edge.errors import BadInput
+from edge.extras import require
 from edge.replay import FileSource, SessionKeys
 from edge.samples import RATE_HZ, KeySource, SampleChunk, SampleSource, Side, SourceInfo
-from personalize.base_users import forbid
+from qwrist.band_spec import HELP, LIVE_HELP, BandSpec, Ble, File, Lsl, Sim, parse
 
 if TYPE_CHECKING:
     from firmware_bridge.pair import BandPair
-    from simulate.wearer import Performance
+
+__all__ = [
+    "HELP",
+    "LIVE_HELP",
+    "BandSpec",
+    "Bands",
+    "Ble",
+    "Clock",
+    "EnterSwitch",
+    "File",
+    "Host",
+    "Lsl",
+    "Script",
+    "Sim",
+    "UpTo",
+    "open_bands",
+    "parse",
+]
 
 Clock = Callable[[], float]
-
-
-class Ble(NamedTuple):
-    """The two bands in reach, through the operating system."""
-
-
-class Sim(NamedTuple):
-    """A simulated wearer's virtual bands. speed None: as fast as the link carries it."""
-
-    wearer: int = 1
-    difficulty: str = "medium"
-    speed: float | None = None
-
-
-class File(NamedTuple):
-    """A session file. speed None: as fast as it is taken."""
-
-    path: Path
-    speed: float | None = None
-
-
-BandSpec = Ble | Sim | File
-
-SLOWEST: Final = 0.1  # of real time: below it a recording looks like one that hangs
-FASTEST: Final = 100.0  # no link of ours carries more
-
-LIVE_HELP = "Where samples come from: ble:, or sim: (a simulated wearer, e.g. sim:wearer=2,speed=1)."
-HELP = LIVE_HELP.removesuffix(".") + ", or file:PATH."
-
-
-def parse(text: str) -> BandSpec:
-    """Read `ble:`, `sim:...` or `file:...`. Raises BadInput."""
-    kind, _, rest = text.partition(":")
-    match kind:
-        case "ble":
-            return Ble()
-        case "sim":
-            return _parse_sim(rest)
-        case "file" if rest:
-            return File(Path(rest))
-        case _:
-            raise BadInput(f"{text!r} is no source of samples; use ble:, sim: or file:PATH")
-
-
-def _parse_sim(settings: str) -> Sim:
-    sim = Sim()
-    for setting in filter(None, settings.split(",")):
-        name, _, value = setting.partition("=")
-        try:
-            match name:
-                case "wearer":
-                    sim = sim._replace(wearer=int(value))
-                case "difficulty":
-                    sim = sim._replace(difficulty=value)
-                case "speed":
-                    sim = sim._replace(speed=float(value))
-                case _:
-                    raise BadInput(f"sim: knows no {name!r}; it has wearer, difficulty and speed")
-        except ValueError:
-            raise BadInput(f"sim: {name} is a number, not {value!r}") from None
-    if sim.speed is not None and not SLOWEST <= sim.speed <= FASTEST:
-        raise BadInput(
-            f"sim: speed is {sim.speed:g}; expected {SLOWEST:g} to {FASTEST:g}, where 1 is real time, "
-            "or none for as fast as the link carries it"
-        )
-    forbid(sim.wearer)
-    return sim
 
 
 @dataclass(frozen=True)
@@ -131,20 +80,17 @@ async def open_bands(spec: BandSpec, sides: tuple[Side, ...], script: Script) ->
     """Open a source; `script` is for a simulated wearer only. Raises what a source raises."""
     match spec:
         case Ble():
-            from firmware_bridge.connect import connect
+            async with _bluetooth(spec, sides) as bands:
+                yield bands
+        case Sim():
+            async with _virtual(spec, sides, script) as bands:
+                yield bands
+        case Lsl(streams):
+            from firmware_bridge.lsl.source import open_lsl
 
             clock = Host.now()
-            async with connect(sides, clock=clock) as pair:
-                yield Bands(pair, clock, None, simulated=False, pair=pair)
-        case Sim(wearer, difficulty, speed):
-            from simulate.wearer import Wearer
-
-            performer = Wearer(wearer, difficulty, sides)
-            performance = performer.perform(
-                script.session, duration_s=script.duration_s, prompts=script.prompts
-            )
-            async with _virtual(performance, speed) as bands:
-                yield bands
+            async with open_lsl(streams, sides, clock=clock) as source:
+                yield Bands(source, clock, None, simulated=False, pair=None)
         case File(path, speed):
             replay = FileSource.open(path, speed)
             keys = SessionKeys(replay.session) if replay.session.on_keyboard else None
@@ -154,20 +100,46 @@ async def open_bands(spec: BandSpec, sides: tuple[Side, ...], script: Script) ->
 
 
 @asynccontextmanager
-async def _virtual(performance: Performance, speed: float | None) -> AsyncIterator[Bands]:
+async def _bluetooth(spec: Ble, sides: tuple[Side, ...]) -> AsyncIterator[Bands]:
+    from firmware_bridge.connect import connect
+
+    clock = Host.now()
+    async with AsyncExitStack() as stack:
+        backend = None
+        if spec.hci is not None:
+            require("bumble", "sim")
+            from firmware_bridge.backends.dongle import open_bumble
+
+            backend = await stack.enter_async_context(open_bumble(spec.hci))
+        pair = await stack.enter_async_context(connect(sides, backend=backend, clock=clock, codec=spec.codec))
+        yield Bands(pair, clock, None, simulated=False, pair=pair)
+
+
+@asynccontextmanager
+async def _virtual(spec: Sim, sides: tuple[Side, ...], script: Script) -> AsyncIterator[Bands]:
+    from firmware_bridge import band_script
     from firmware_bridge.connect import connect
     from firmware_bridge.rig import virtual_bands
+    from simulate.source import PerformanceKeys, PerformanceSource
+    from simulate.wearer import Wearer
 
     # After Ctrl-C, callbacks of the virtual stack find their futures cancelled, and asyncio would print each.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    from simulate.source import PerformanceKeys, PerformanceSource
-
-    async with virtual_bands(
-        PerformanceSource(performance), sides=performance.sides, speed=speed, start_s=time.time()
-    ) as rig:
+    wearer = Wearer(spec.wearer, spec.difficulty, sides)
+    performance = wearer.perform(script.session, duration_s=script.duration_s, prompts=script.prompts)
+    async with (
+        virtual_bands(
+            PerformanceSource(performance),
+            sides=sides,
+            speed=spec.speed,
+            mtu=spec.mtu,
+            start_s=time.time(),
+            script=band_script.NO_SCRIPT if spec.script is None else band_script.load(spec.script),
+        ) as rig,
+        connect(sides, backend=rig.backend, clock=rig.clock, codec=spec.codec) as pair,
+    ):
         keys = PerformanceKeys(performance, lambda: rig.start_s)
-        async with connect(performance.sides, backend=rig.backend, clock=rig.clock) as pair:
-            yield Bands(pair, rig.clock, keys, simulated=True, pair=pair)
+        yield Bands(pair, rig.clock, keys, simulated=True, pair=pair)
 
 
 @dataclass
