@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge.samples import ELECTRODES
-from firmware_bridge.packet import Counts
+from edge.samples import ELECTRODES, Float32
+from firmware_bridge.packet import Codec, Counts
 
 Int16 = npt.NDArray[np.int16]
 
@@ -116,6 +116,18 @@ def encode(header: Header, room: int = 8192) -> bytes:
     codec, flags, boot, sequence, first_index, counts = header
     fields = _HEADER.pack(codec, flags, boot, len(counts), sequence & 0xFFFF, first_index & 0xFFFFFFFF)
     return struct.pack("<sH", b"W", room) + fields + counts.astype("<i2").tobytes()
+
+
+def twelve_bits(counts: Int16) -> Counts:
+    """The 12-bit counts of 16-bit ones: the nearest, ties to even, limited."""
+    nearest: Counts = np.minimum(np.rint(counts / 16), 2047).astype(np.int16)
+    return nearest
+
+
+def microvolts(counts: Int16, codec: Codec) -> Float32:
+    """What the reference quantizes to the counts that a band sends of `counts` of 0.2 microvolts."""
+    own = counts if codec is Codec.RAW16 else twelve_bits(counts)
+    return own.astype(np.float32) * np.float32(codec.gain_uv_per_lsb)
 
 
 class Driver:

@@ -11,8 +11,8 @@ from edge.samples import ELECTRODES
 from firmware_bridge.control import Opcode, Result
 from firmware_bridge.packet import Codec, Flags, decode
 from tests.firmware_bridge.firmware.model import Model
-from tests.firmware_bridge.firmware.test_packer import config, microvolts, start
-from tests.mcu.banding import Answer, Link, Traits, boot, connect, disconnect
+from tests.firmware_bridge.firmware.test_packer import config, start
+from tests.mcu.banding import Answer, Link, Traits, boot, connect, disconnect, microvolts
 
 u8, u16, u32 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32))
 traits = st.builds(Traits, st.integers(0, 1), u8, st.integers(1, 7), st.booleans(), st.booleans())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge.samples import ELECTRODES
 from firmware_bridge.packet import MAX_VALUE_BYTES, Codec, decode, encode
 from firmware_bridge.packetizer import Packetizer, PacketizerState, packet_samples
-from tests.mcu.banding import Link, Traits, boot, connect, count_from
+from tests.mcu.banding import Link, Traits, boot, connect, count_from, microvolts, twelve_bits
 from tests.mcu.signals import typing_scene
 
 UV_PER_COUNT = 0.2
@@ -29,17 +29,6 @@ def start(band, codec, mtu, *, number=7, accepted=frozenset(Codec), index=0, seq
     band.tell(boot(Traits(boot=number)) + connect(Link(mtu=mtu)) + count_from(index, sequence))
     assert band.control(config(codec, accepted)).data[2] == 0
     return band.control(b"\x01\x02").data
-
-
-def twelve_bits(counts):
-    """The 12-bit counts of 16-bit ones: the nearest, ties to even, limited."""
-    return np.minimum(np.rint(counts / 16), 2047).astype(np.int16)
-
-
-def microvolts(counts, codec):
-    """What quantizes to the counts that this codec sends."""
-    own = counts if codec is Codec.RAW16 else twelve_bits(counts)
-    return own.astype(np.float32) * np.float32(codec.gain_uv_per_lsb)
 
 
 def reference(codec, mtu, number, state, counts, valid):

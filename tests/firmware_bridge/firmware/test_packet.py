@@ -19,7 +19,7 @@ from tests.mcu.banding import Header
 u8, u16, u32 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32))
 NO_SAMPLE = np.zeros((0, ELECTRODES), np.int16)
 TAKEN_BY_NOBODY = range(1, 8)  # the verdicts of qwb_packet_decode that refuse
-BAD_PAYLOAD, NO_ROOM = 6, 7
+OTHER_CODEC, BAD_PAYLOAD, NO_ROOM = 4, 6, 7
 
 
 @st.composite
@@ -122,6 +122,12 @@ def test_a_rice_parameter_beyond_11_is_refused(band, parameter):
     data = bytearray(encode(Packet(Codec.RICE12, Flags.NONE, 0, 0, 1, np.zeros((1, ELECTRODES), np.int16))))
     data[HEADER_BYTES] |= parameter << 4
     assert refused_by_both(band, resealed(bytes(data)))
+
+
+@pytest.mark.parametrize("codec", range(3, 16))
+def test_a_codec_of_a_later_version_is_named_so(band, codec):
+    data = encode(Packet(Codec.PACK12, Flags.NONE, 0, 0, 1, np.zeros((1, ELECTRODES), np.int16)))
+    assert band.decode(resealed(bytes([0x10 | codec]) + data[1:])) == OTHER_CODEC
 
 
 @given(st.binary(max_size=40))
