@@ -37,7 +37,8 @@ class Rig:
     under way. It stands still while a band whose stream broke off is in reach and its host has not come
     back, for `hold_s` of the wall's clock at most, and while no band is listened to: finding and connecting
     take no virtual time. A band that a script takes away is away for so many samples of it while its
-    neighbour goes on. All this is the same in every run, as far as the host is.
+    neighbour goes on. Connection events of a paced radio come in this time too; while it stands still,
+    packets do not wait for them. All this is the same in every run, as far as the host is.
 
     With a speed, time runs at that many times the wall's from the moment that the bands are switched on, and
     waits for nobody once the source has begun. A band that was started before its neighbour counts no

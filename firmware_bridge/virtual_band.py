@@ -51,7 +51,7 @@ from firmware_bridge.packet import PROTOCOL_VERSION, Codec, Flags, Packet, encod
 from firmware_bridge.packetizer import Packetizer
 from firmware_bridge.virtual_air import Pacer, VirtualController
 from firmware_bridge.virtual_clock import VirtualClock
-from firmware_bridge.virtual_peripheral import Answers, Hci, Peripheral, Profile, address_of
+from firmware_bridge.virtual_peripheral import Answers, Hci, Peripheral, Profile, address_of, any_address
 from firmware_bridge.virtual_sampler import DuePacket, Sampler
 
 _TRANSMIT_QUEUE: Final = 32  # packets, 1/3 s at 517 bytes: as much as a small radio buffers, then it drops
@@ -129,8 +129,9 @@ class VirtualBand:
         name = advertised_name(
             claims.side or side, PROTOCOL_VERSION if claims.version is None else claims.version
         )
+        address = any_address() if self.controller is None else address_of(side)
         self._peripheral = Peripheral(
-            Profile(name, address_of(side), options.mtu, options.encrypted),
+            Profile(name, address, options.mtu, options.encrypted),
             Hci(hci, hci) if isinstance(hci, VirtualController) else hci,
             Answers(self._on_control, self._on_status, self._on_battery, self._on_disconnection),
             options.more_services,

@@ -170,8 +170,13 @@ class Peripheral:
 
 
 def address_of(side: Side) -> Address:
-    """A static random address (top bits 11) for each side."""
+    """A static random address (top bits 11) for each side, on a virtual air of ours."""
     return Address(f"C0:51:57:00:00:0{SIDES.index(side) + 1}")
+
+
+def any_address() -> Address:
+    """One that no other band on the real air has."""
+    return Address.generate_static_address()
 
 
 def _readable(

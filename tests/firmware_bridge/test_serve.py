@@ -116,6 +116,7 @@ def test_a_controller_that_is_gone_is_a_lost_link():
 @pytest.mark.parametrize(
     ("garbage", "hangs_up"),
     [(b"\xff" * 64, True), (b"\x01\x03\x0c\xff" + bytes(255), False), (b"\x02" + bytes(300), False)],
+    ids=["no HCI", "a reset that is too long", "data for nobody"],
 )
 def test_a_connection_of_garbage_harms_no_other(garbage, hangs_up):
     async def run():
