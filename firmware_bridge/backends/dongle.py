@@ -9,7 +9,7 @@ from typing import Final
 
 from bumble.core import BaseBumbleError
 from bumble.device import Device
-from bumble.hci import HCI_CONNECTION_TIMEOUT_ERROR, Address, HCI_Error
+from bumble.hci import Address, HCI_Error
 from bumble.keys import MemoryKeyStore
 from bumble.pairing import PairingConfig
 from bumble.transport import open_transport
@@ -52,7 +52,6 @@ async def open_bumble(transport: str) -> AsyncIterator[Backend]:
         central = Device.with_hci("qwrist", Address.generate_static_address(), hci.source, hci.sink)
         central.keystore = MemoryKeyStore()
         central.pairing_config_factory = lambda _: PairingConfig(sc=True, mitm=False, bonding=True)
-        hci.source.terminated.add_done_callback(lambda _: _drop_links(central))
         await reset(transport, central)
         try:
             yield bumble_backend(central)
@@ -107,12 +106,6 @@ def _advice(error: Exception) -> str:
             return _BUSY
         case _:
             return _PLUG_IN
-
-
-def _drop_links(central: Device) -> None:
-    """The controller is gone, and with it every link: nobody else will say so."""
-    for handle in list(central.connections):
-        central.host.emit("disconnection", handle, HCI_CONNECTION_TIMEOUT_ERROR)
 
 
 async def _shut_down(central: Device) -> None:
