@@ -94,8 +94,8 @@ class Transfer:
         room = self.line.room(wire.INPUT) - wire.PIECE_OVERHEAD_BYTES
         if room < 1:
             raise DeviceRefused(f"{self.line.name} agreed to too small an MTU; {room} bytes fit a piece")
-        job, window = self.job, max(room, self.window_bytes)
-        while self._sent < len(job.content) and self._sent + room - self._taken <= window:
+        job = self.job
+        while self._sent < len(job.content) and self._sent + room - self._taken <= self.window_bytes:
             if self.line.waiting:
                 return
             data = job.content[self._sent : self._sent + room]

@@ -141,6 +141,8 @@ class Trial:
         calls = self._held.get(sha256)
         if calls is None:
             raise RefusedRequest(Result.UNSUPPORTED, f"no artifact {sha256.hex()[:12]} is here")
+        if calls.input_bytes + calls.state_bytes + CRC_BYTES > MAX_CHUNK_BYTES:
+            raise RefusedRequest(Result.UNSUPPORTED, f"a call of it is more than {MAX_CHUNK_BYTES} bytes")
         if not number:
             raise RefusedRequest(Result.BAD_ARGUMENT, "0 is no session")
         if self._session is not None and self._session.running:

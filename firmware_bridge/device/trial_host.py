@@ -120,6 +120,12 @@ class TrialHost:
                 f"{line.name} says that a call of this artifact is {answer[1:]} (bytes in, bytes of state, "
                 f"emissions, classes), model.json says {expected}; put the bundle on the device again"
             )
+        longest = calls.input_bytes + calls.state_bytes + wire.CRC_BYTES
+        if self._info is not None and longest > self._info.max_chunk_bytes:
+            raise DeviceRefused(
+                f"{line.name} has room for {self._info.max_chunk_bytes} bytes of a call, this artifact takes "
+                f"{longest}; export a smaller chunk: --chunk-ms"
+            )
         self._boot, self._session, self._standing = answer.boot, session, None
         self._first = self._done = 0
 

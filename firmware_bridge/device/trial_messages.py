@@ -20,7 +20,7 @@ OUTPUT: Final = "7b1f0024-93a4-4c5e-8f0d-71a2c6e8d4b9"  # notify
 SHA256_BYTES: Final = 32
 CRC_BYTES: Final = 4
 LEAST_WINDOW_BYTES: Final = 1024  # two pieces: one under way while the other is acknowledged
-MAX_NAME_BYTES: Final = 64  # INFO fits one read of a small MTU's two
+MAX_NAME_BYTES: Final = 64  # a line for people
 MAX_REASON_BYTES: Final = 160  # what a refusal says; the rest of the sentence is cut off
 
 _INFO: Final = struct.Struct("<BBIIB")

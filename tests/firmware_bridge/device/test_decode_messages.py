@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from firmware_bridge.device import decode_messages as wire
 from firmware_bridge.device.decode_messages import Kind, Mode, Precision
 from firmware_bridge.errors import BadPacket
 
+PAGE = (Path(__file__).parents[3] / "docs/formats/device.md").read_text()
 U8, U16, U32 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32))
 SHA = st.binary(min_size=32, max_size=32)
 MODELS = st.builds(
@@ -35,14 +37,21 @@ STARTS = st.builds(wire.Start, st.sampled_from([Mode(1), Mode(2), Mode(3)]), st.
 
 
 def test_the_bytes_of_the_page() -> None:
-    """The examples of docs/formats/device.md."""
-    assert wire.encode_request(5, wire.Start(Mode.BOTH, Precision.FLOAT16)).hex(" ") == "01 05 03 01"
-    ((kind, content),) = wire.pieces(258, np.array([[0.0, -1.0]], np.float32), Precision.FLOAT32, 20)
-    expected = "01 02 01 02 01 00 00 00 00 00 00 00 00 00 00 80 bf"
-    assert wire.encode_told(0x0102, kind, content).hex(" ") == expected
-    ((kind, content),) = wire.edit_pieces(Edit(2, "é"), 20)
-    assert wire.encode_told(1, kind, content).hex(" ") == "03 01 00 02 c3 a9"
-    assert wire.encode_told(2, *wire.end_piece(258)).hex(" ") == "04 02 00 02 01 00 00"
+    log_probs = np.array([[0.0, -1.0]], np.float32)
+    ((kind, content),) = wire.pieces(258, log_probs, Precision.FLOAT32, 20)
+    ((typed, edit),) = wire.edit_pieces(Edit(2, "é"), 20)
+    examples = [
+        (wire.encode_request(5, wire.Start(Mode.BOTH, Precision.FLOAT16)), "01 05 03 01"),
+        (
+            wire.encode_told(0x0102, kind, content),
+            "01 02 01 02 01 00 00 00 00 00 00 00 00 00 00 80 bf",
+        ),
+        (wire.encode_told(1, typed, edit), "03 01 00 02 c3 a9"),
+        (wire.encode_told(2, *wire.end_piece(258)), "04 02 00 02 01 00 00"),
+    ]
+    for value, expected in examples:
+        assert value.hex(" ") == expected
+        assert expected in PAGE
 
 
 @given(model=MODELS, more=st.binary(max_size=3))

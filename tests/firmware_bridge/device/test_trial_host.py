@@ -134,9 +134,14 @@ class FakeDevice:
 
 
 def device(
-    plan: Plan = FAULTLESS, *, held: Calls = CALLS, window_bytes: int = WINDOW_BYTES, version: int = 1
+    plan: Plan = FAULTLESS,
+    *,
+    held: Calls = CALLS,
+    window_bytes: int = WINDOW_BYTES,
+    version: int = 1,
+    max_chunk_bytes: int = 1 << 20,
 ):
-    return FakeDevice(plan, {SHA256: held}, Info(version, 1, window_bytes, 1 << 20, "fake"))
+    return FakeDevice(plan, {SHA256: held}, Info(version, 1, window_bytes, max_chunk_bytes, "fake"))
 
 
 def run(device: FakeDevice, steps: list[Begins], calls: Calls = CALLS, sha256: bytes = SHA256):
@@ -237,6 +242,7 @@ def test_a_device_that_stays_away_is_given_up(found: FakeDevice, sentence: str) 
         (device(window_bytes=100), "1024 are the least"),
         (device(Plan(room=11)), "too small an MTU"),
         (device(held=Calls(FORM, rows=2)), "model.json says"),
+        (device(max_chunk_bytes=8471), "this artifact takes 8472; export a smaller chunk"),
     ],
 )
 def test_a_device_that_cannot_is_named(found: FakeDevice, sentence: str) -> None:

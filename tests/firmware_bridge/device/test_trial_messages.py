@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from firmware_bridge.control import RefusedRequest, Result
 from firmware_bridge.device import trial_messages as wire
 from firmware_bridge.errors import BadPacket
 
+PAGE = (Path(__file__).parents[3] / "docs/formats/device.md").read_text()
 U8, U16, U32 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32))
 SOME = st.binary(min_size=1, max_size=40)
 TEXT = st.text(max_size=30)
@@ -29,16 +31,25 @@ PIECES = st.builds(wire.Piece, U16, U32, st.sampled_from(wire.Begins), U32, SOME
 
 
 def test_the_bytes_of_the_page() -> None:
-    """The examples of docs/formats/device.md."""
-    piece = wire.Piece(0x1234, 7, wire.Begins.INITIAL, 501, b"\xaa\xbb")
-    assert wire.encode_piece(piece).hex(" ") == "34 12 07 00 00 00 01 f5 01 00 00 aa bb"
-    taken = wire.Taken(0x1234, 7, 4096, gap=False)
-    assert wire.encode_output(taken).hex(" ") == "01 34 12 07 00 00 00 00 10 00 00 00"
-    refused = wire.Refused(0x1234, 7, wire.Reason.DAMAGED, "crc")
-    assert wire.encode_output(refused).hex(" ") == "03 34 12 07 00 00 00 05 63 72 63"
-    assert wire.sealed(b"123456789")[-4:].hex(" ") == "26 39 f4 cb"
-    info = wire.Info(1, 3, 8192, 1 << 20, "x")
-    assert wire.encode_info(info).hex(" ") == "01 03 00 20 00 00 00 00 10 00 01 78"
+    examples = [
+        (
+            wire.encode_piece(wire.Piece(0x1234, 7, wire.Begins.INITIAL, 501, b"\xaa\xbb")),
+            "34 12 07 00 00 00 01 f5 01 00 00 aa bb",
+        ),
+        (
+            wire.encode_output(wire.Taken(0x1234, 7, 4096, gap=False)),
+            "01 34 12 07 00 00 00 00 10 00 00 00",
+        ),
+        (
+            wire.encode_output(wire.Refused(0x1234, 7, wire.Reason.DAMAGED, "crc")),
+            "03 34 12 07 00 00 00 05 63 72 63",
+        ),
+        (wire.encode_info(wire.Info(1, 3, 8192, 1 << 20, "x")), "01 03 00 20 00 00 00 00 10 00 01 78"),
+        (wire.sealed(b"123456789")[-4:], "26 39 f4 cb"),
+    ]
+    for value, expected in examples:
+        assert value.hex(" ") == expected
+        assert expected in PAGE
 
 
 @given(operation=OPERATIONS, number=U8)
