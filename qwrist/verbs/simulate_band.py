@@ -12,7 +12,8 @@ import typer
 from edge.errors import BadInput
 from edge.replay import FileSource
 from edge.samples import RATE_HZ, SampleSource, Side
-from qwrist import bands, ui
+from qwrist import ui
+from qwrist.band_spec import File, Sim, parse
 from qwrist.verbs.record import parse_sides
 from qwrist.verbs.users import AsJson
 
@@ -105,16 +106,17 @@ def _source(wearer: str, worn: tuple[Side, ...], seconds: float) -> SampleSource
     """What the wrists do."""
     if not 0 < seconds <= _LONGEST_S:
         raise BadInput(f"--seconds is {seconds:g}; expected more than 0 and at most {_LONGEST_S:g}")
-    match bands.parse(wearer):
-        case bands.Sim(number, difficulty, None):
+    match parse(wearer):
+        case Sim(number, difficulty) as sim if sim == Sim(number, difficulty):
             from simulate.source import PerformanceSource
             from simulate.wearer import Wearer
 
             performer = Wearer(number, difficulty, worn)
             return PerformanceSource(performer.perform(0, duration_s=seconds))
-        case bands.File(path, None):
+        case File(path, None):
             return FileSource.open(path)
         case _:
             raise BadInput(
-                f"--wearer is {wearer!r}; expected sim:wearer=N or file:PATH; bands run in real time"
+                f"--wearer is {wearer!r}; expected sim:wearer=N,difficulty=D or file:PATH: bands run in real "
+                "time, and take scripts by --script"
             )
