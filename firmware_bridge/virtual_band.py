@@ -86,6 +86,18 @@ class BandOptions(NamedTuple):
     more_services: Sequence[Service] = ()
 
 
+class _Battery(NamedTuple):
+    """A level that falls evenly."""
+
+    percent: float
+    tick: float = 0.0  # when it was that
+    per_min: float = 0.0
+
+    def level(self, tick: float) -> int:
+        """Whole percents at `tick`."""
+        return int(max(0.0, self.percent - self.per_min * (tick - self.tick) / _MINUTE_TICKS))
+
+
 class Listener(enum.Enum):
     """Whether a host takes the stream."""
 
@@ -119,7 +131,7 @@ class VirtualBand:
         self._mistreated: dict[str, float] = {}  # kind: percent
         self._codec = Codec.RAW16
         self._accepted: frozenset[Codec] = frozenset()
-        self._battery = (options.battery_percent, 0.0, 0.0)  # percent, at this tick, falling so fast a minute
+        self._battery = _Battery(options.battery_percent)
         self._battery_told = int(options.battery_percent)
         self._lead_off: frozenset[int] = frozenset()
         self.overflows = 0  # packets dropped since boot because the radio was behind
@@ -193,7 +205,7 @@ class VirtualBand:
             case Mistreat(kind, percent):
                 self._mistreated[kind] = percent
             case Discharge(percent, per_min):
-                self._battery = (percent, tick, per_min)
+                self._battery = _Battery(percent, tick, per_min)
                 await self.look_at_battery()
             case LoseContact(electrodes):
                 self._lead_off = electrodes
@@ -207,7 +219,7 @@ class VirtualBand:
 
     async def look_at_battery(self) -> None:
         """Tell the battery's level where it has changed by a percent."""
-        if (percent := self._battery_percent()) != self._battery_told:
+        if (percent := self._battery.level(self._clock.tick())) != self._battery_told:
             self._battery_told = percent
             await self._peripheral.tell_battery()
 
@@ -272,6 +284,7 @@ class VirtualBand:
 
     def _restart(self, tick: float) -> None:
         self.sampler = Sampler((self.sampler.boot + 1) % 256, tick, self.sampler.crystal.ppm)
+        self._codec, self._accepted = Codec.RAW16, frozenset()
         self.overflows = 0
         self._overflowed_at = None
         self._overflow_untold = False
@@ -369,8 +382,4 @@ class VirtualBand:
         return encode_status(status)
 
     def _on_battery(self, connection: Connection) -> bytes:
-        return bytes([self._battery_percent()])
-
-    def _battery_percent(self) -> int:
-        percent, since_tick, per_min = self._battery
-        return int(max(0.0, percent - per_min * (self._clock.tick() - since_tick) / _MINUTE_TICKS))
+        return bytes([self._battery.level(self._clock.tick())])
