@@ -40,11 +40,11 @@ class Builds(NamedTuple):
 
 
 def typing_counts(seconds: float = 0.5) -> banding.Int16:
-    """(T, E) counts of 0.2 microvolts: half at rest, half typing."""
-    emg_uv = typing_scene(seconds=2 * seconds).emg_uv[-round(2 * seconds * RATE_HZ) :, 0]
+    """(T, E) counts of 0.2 microvolts: half typing, half at rest."""
+    emg_uv = typing_scene(seconds=2 * seconds).emg_uv[:, 0]
     half = round(seconds * RATE_HZ / 2)
-    picked = np.concatenate([emg_uv[:half], emg_uv[-half:]])
-    counts: banding.Int16 = np.clip(np.rint(picked / _UV_PER_COUNT), -(2**15), 2**15 - 1).astype(np.int16)
+    both = np.concatenate([emg_uv[:half], emg_uv[-half:]])
+    counts: banding.Int16 = np.clip(np.rint(both / _UV_PER_COUNT), -(2**15), 2**15 - 1).astype(np.int16)
     return counts
 
 

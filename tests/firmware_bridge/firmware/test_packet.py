@@ -6,7 +6,7 @@ from binascii import crc_hqx
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -93,9 +93,10 @@ def test_both_take_and_refuse_the_same_mutations(band, packet, data):
 
 
 @settings(max_examples=300)
-@given(codec=u8.map(lambda n: 0x10 | n & 0b11), samples=st.integers(0, 9), payload=st.binary(max_size=300))
-def test_both_judge_any_payload_alike(band, codec, samples, payload):
-    head = bytes([codec, 0, 0, 0, 0, 0, 0, 0, samples, 0, 0, 0])
+@given(u8.map(lambda n: 0x10 | n & 0b11), st.integers(0, 3), st.integers(0, 9), st.binary(max_size=300))
+@example(0x12, int(Flags.END), 0, b"\0")
+def test_both_judge_any_payload_alike(band, codec, flags, samples, payload):
+    head = bytes([codec, flags, 0, 0, 0, 0, 0, 0, samples, 0, 0, 0])
     assert_judged_alike(band, resealed(head + payload))
 
 
