@@ -4,6 +4,14 @@
 
 #include "qwrist_packet.h"
 
+#ifdef __cplusplus
+extern "C" {
+#ifdef __cplusplus
+}
+#endif
+
+#endif
+
 enum { QWB_RICE_PARAMETERS = 12 }; /* k from 0 to 11; 11 leaves one bit of a difference to the unary part */
 
 /* What samples cost that are added one by one: 436 bytes. */
@@ -26,5 +34,9 @@ size_t qwb_rice_encode(
 /* Read a payload of `samples`, 1 or more; false where it is none. */
 bool qwb_rice_decode(
     const uint8_t *bytes, size_t length, uint32_t samples, int16_t (*counts)[QWB_ELECTRODES]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -13,7 +13,7 @@ from edge.samples import ELECTRODES
 from firmware_bridge.packet import MAX_VALUE_BYTES, Codec, decode, encode
 from firmware_bridge.packetizer import Packetizer, PacketizerState, packet_samples
 from tests.mcu.banding import Link, Traits, boot, connect, count_from, microvolts, twelve_bits
-from tests.mcu.signals import typing_scene
+from tests.mcu.signals import real_scene, typing_scene
 
 UV_PER_COUNT = 0.2
 U8, U16, U32 = 2**8 - 1, 2**16 - 1, 2**32 - 1
@@ -92,6 +92,15 @@ def test_typing_gives_the_packets_of_the_reference(band, codec, mtu):
     assert found == reference(codec, mtu, 7, PacketizerState(), counts, np.ones(len(counts), np.bool_))
     said = {decode(packet).codec for packet in found}
     assert said == {codec} or (codec is Codec.RICE12 and said <= {Codec.PACK12, Codec.RICE12})
+
+
+@pytest.mark.parametrize("codec", Codec)
+def test_real_recordings_give_the_packets_of_the_reference(band, codec):
+    emg_uv = real_scene().emg_uv[:1000, 0]
+    counts = np.clip(np.rint(emg_uv / UV_PER_COUNT), -(2**15), 2**15 - 1).astype(np.int16)
+    start(band, codec, 247)
+    valid = np.ones(len(counts), np.bool_)
+    assert fed(band, counts, valid) == reference(codec, 247, 7, PacketizerState(), counts, valid)
 
 
 @pytest.mark.parametrize(("step", "codec"), [(32, Codec.PACK12), (31, Codec.RICE12)])

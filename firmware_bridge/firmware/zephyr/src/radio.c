@@ -58,6 +58,34 @@ static void tell_link(struct bt_conn *conn)
     }
 }
 
+static struct bt_conn *host_now(void)
+{
+    k_mutex_lock(&radio_mutex, K_FOREVER);
+    struct bt_conn *const conn = host == NULL ? NULL : bt_conn_ref(host);
+    k_mutex_unlock(&radio_mutex);
+    return conn;
+}
+
+/* A host that has neither says no, and STATUS says what it became. The interval is asked for by the stack. */
+static void ask(struct bt_conn *conn)
+{
+    (void)bt_conn_le_phy_update(conn, BT_CONN_LE_PHY_PARAM_2M);
+    (void)bt_conn_le_data_len_update(conn, BT_LE_DATA_LEN_PARAM_MAX);
+}
+
+/* Once more: at first a host may have been busy with a procedure of its own. */
+static void ask_again(struct k_work *work)
+{
+    ARG_UNUSED(work);
+    struct bt_conn *const conn = host_now();
+    if (conn != NULL) {
+        ask(conn);
+        bt_conn_unref(conn);
+    }
+}
+
+K_WORK_DELAYABLE_DEFINE(asking, ask_again);
+
 static void on_connected(struct bt_conn *conn, uint8_t error)
 {
     if (error != 0) {
@@ -70,9 +98,8 @@ static void on_connected(struct bt_conn *conn, uint8_t error)
     atomic_set(&answering, 0);
     k_mutex_unlock(&radio_mutex);
     tell_link(conn);
-    /* A host that has neither says no, and STATUS says what it became. The interval is asked for by the stack. */
-    (void)bt_conn_le_phy_update(conn, BT_CONN_LE_PHY_PARAM_2M);
-    (void)bt_conn_le_data_len_update(conn, BT_LE_DATA_LEN_PARAM_MAX);
+    ask(conn);
+    (void)k_work_schedule(&asking, K_SECONDS(3));
 }
 
 static void on_disconnected(struct bt_conn *conn, uint8_t reason)
@@ -175,14 +202,6 @@ BT_GATT_SERVICE_DEFINE(
     BT_GATT_CCC(NULL, BT_GATT_PERM_READ | BT_GATT_PERM_WRITE_ENCRYPT));
 
 /* ---- What the band sends --------------------------------------------------------------------------------------- */
-
-static struct bt_conn *host_now(void)
-{
-    k_mutex_lock(&radio_mutex, K_FOREVER);
-    struct bt_conn *const conn = host == NULL ? NULL : bt_conn_ref(host);
-    k_mutex_unlock(&radio_mutex);
-    return conn;
-}
 
 static void on_sent(struct bt_conn *conn, void *connection)
 {

@@ -18,6 +18,7 @@ typedef struct {
 #define K_FOREVER ((k_timeout_t){-1})
 #define K_NO_WAIT ((k_timeout_t){0})
 #define K_USEC(us) ((k_timeout_t){us})
+#define K_SECONDS(s) ((k_timeout_t){(s) * 1000000})
 
 typedef long atomic_t;
 long atomic_set(atomic_t *target, long value);
@@ -47,6 +48,11 @@ struct k_work {
 };
 #define K_WORK_DEFINE(name, function) struct k_work name = {function}
 int k_work_submit(struct k_work *work);
+struct k_work_delayable {
+    struct k_work work;
+};
+#define K_WORK_DELAYABLE_DEFINE(name, function) struct k_work_delayable name = {{function}}
+int k_work_schedule(struct k_work_delayable *work, k_timeout_t delay);
 
 struct k_timer;
 typedef void (*k_timer_expiry_t)(struct k_timer *timer);
