@@ -6,10 +6,6 @@
 
 #ifdef __cplusplus
 extern "C" {
-#ifdef __cplusplus
-}
-#endif
-
 #endif
 
 enum { QWB_RICE_PARAMETERS = 12 }; /* k from 0 to 11; 11 leaves one bit of a difference to the unary part */

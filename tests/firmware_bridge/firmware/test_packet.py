@@ -12,7 +12,6 @@ from hypothesis.extra import numpy as hnp
 
 from edge.samples import ELECTRODES
 from firmware_bridge.errors import BadPacket
-from firmware_bridge.firmware import FOLDER, HEADERS, SOURCES
 from firmware_bridge.packet import HEADER_BYTES, Codec, Flags, Packet, decode, encode
 from tests.mcu.banding import Header
 
@@ -67,10 +66,6 @@ def assert_judged_alike(band, data):
         assert band.decode(data) in TAKEN_BY_NOBODY
     else:
         assert_same(band.decode(data), packet)
-
-
-def test_every_file_is_listed():
-    assert {path.name for path in FOLDER.glob("*.[ch]")} == {*HEADERS, *SOURCES}
 
 
 @given(packets())
