@@ -1,8 +1,8 @@
 """An append-only journal of frames: whatever was acknowledged survives the death of the writer.
 
-Each frame carries its length and a CRC-32; a reader takes frames until the first that is cut short or
-damaged, so that nothing is ever invented. Nothing is written last that reading needs.
-docs/formats/session.md has the bytes.
+Each frame can be found and judged by itself: it begins with a mark, says which journal it is of and how many
+went before it, and carries a CRC-32. A reader passes over what is damaged, says how much that was, and goes
+on behind it; nothing is ever invented. docs/formats/session.md has the bytes.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from typing import BinaryIO, Final, NamedTuple, Self
 from edge.errors import BadSession
 from edge.files import lock, sync_folder
 
-MAGIC: Final = b"qwjrnl1\n"
-_HEADER: Final = struct.Struct("<IBI")  # payload length, kind, CRC-32 of the first two and the payload
-_PREFIX: Final = struct.Struct("<IB")
+MAGIC: Final = b"qwjrnl2\n"
+MARK: Final = b"\xffqw\xfe"  # begins each frame; no text in UTF-8 holds it
+_HEADER: Final = struct.Struct("<4sIIIBI")  # mark, journal, number, payload length, kind, CRC-32
+_PREFIX: Final = struct.Struct("<4sIIIB")  # what the CRC covers before the payload
+HEADER_BYTES: Final = _HEADER.size
 LARGEST_PAYLOAD: Final = 16 << 20  # bytes; a second of samples is 276 kB
+_BLOCK: Final = 1 << 20  # bytes that are searched for a mark at a time
 
 
 class Frame(NamedTuple):
@@ -42,6 +45,9 @@ class JournalWriter:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._handle: int | None = os.open(path, flags, 0o600)
         lock(self._handle, wait=True)  # before the first byte: without one a journal is nobody's to seal
+        # Tells its frames from another journal's: after a power cut a block of the disk can hold old content.
+        self._journal = int.from_bytes(os.urandom(4), "little")
+        self._frames = 0
         self._size = 0
         self._write(MAGIC)
         sync_folder(path.parent)
@@ -50,7 +56,10 @@ class JournalWriter:
         """Write one frame. Raises ValueError for a payload over 16 MiB."""
         if len(payload) > LARGEST_PAYLOAD:
             raise ValueError(f"a payload of {len(payload)} bytes exceeds {LARGEST_PAYLOAD}; split it")
-        self._write(_HEADER.pack(len(payload), kind, _crc(kind, payload)) + payload)
+        prefix = _PREFIX.pack(MARK, self._journal, self._frames, len(payload), kind)
+        crc = zlib.crc32(payload, zlib.crc32(prefix))
+        self._write(prefix + crc.to_bytes(4, "little") + payload)
+        self._frames += 1
 
     def sync(self) -> None:
         """Have the system put all frames on the disk."""
@@ -77,7 +86,7 @@ class JournalWriter:
             while rest:  # a signal can cut a write short
                 rest = rest[os.write(handle, rest) :]
         except BaseException:
-            os.ftruncate(handle, self._size)  # a full disk: half a frame would hide all that follow it
+            os.ftruncate(handle, self._size)  # a full disk: no half frame before those that follow
             raise
         self._size += len(data)
 
@@ -87,45 +96,90 @@ class JournalWriter:
         return self._handle
 
 
+class Damage(NamedTuple):
+    """What a reader passed over; both are 0 for a journal that is whole."""
+
+    bytes: int = 0  # between good frames, before the first and after the last
+    frames: int = 0  # that were written before the last good one; how many came after it is not known
+
+
+class _Found(NamedTuple):
+    at: int
+    journal: int
+    number: int
+    frame: Frame
+
+    @property
+    def end(self) -> int:
+        return self.at + HEADER_BYTES + len(self.frame.payload)
+
+
 class JournalReader:
-    """Iterates over the good frames of a journal; afterwards `tail_bytes` says how much was left unread.
+    """Iterates over the good frames of a journal; afterwards `damage` says what was passed over.
 
     Each iteration starts from the beginning. Raises BadSession for a file that is not a journal.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._good_bytes = 0
+        self.damage = Damage()
 
     def __iter__(self) -> Iterator[Frame]:
         with self.path.open("rb") as file:
-            if file.read(len(MAGIC)) != MAGIC:
-                raise BadSession(
-                    f"{self.path} is no journal of qwrist's, or is damaged; move it out of the folder"
-                )
-            self._good_bytes = len(MAGIC)
-            while (frame := _next_frame(file)) is not None:
-                self._good_bytes += _HEADER.size + len(frame.payload)
-                yield frame
+            size = os.fstat(file.fileno()).st_size
+            at = expected = lost = passed = 0
+            journal: int | None = None
+            if file.read(len(MAGIC)) == MAGIC:
+                at = len(MAGIC)
+            while (found := _next_frame(file, at, journal, expected)) is not None:
+                passed += found.at - at
+                lost += found.number - expected
+                journal, expected, at = found.journal, found.number + 1, found.end
+                yield found.frame
+            if journal is None:
+                _check_magic(file, self.path)
+            self.damage = Damage(passed + size - at, lost)
 
-    @property
-    def tail_bytes(self) -> int:
-        """Bytes after the last good frame of the last iteration: 0 unless cut short or damaged."""
-        return self.path.stat().st_size - self._good_bytes
+
+def _next_frame(file: BinaryIO, at: int, journal: int | None, expected: int) -> _Found | None:
+    """The first good frame from `at` on that is this journal's and not an earlier one."""
+    place: int | None = at
+    while place is not None:
+        found = _frame_at(file, place)
+        if found is not None and journal in (None, found.journal) and found.number >= expected:
+            return found
+        place = _find_mark(file, place + 1)
+    return None
 
 
-def _next_frame(file: BinaryIO) -> Frame | None:
-    header = file.read(_HEADER.size)
-    if len(header) < _HEADER.size:
+def _frame_at(file: BinaryIO, at: int) -> _Found | None:
+    file.seek(at)
+    header = file.read(HEADER_BYTES)
+    if len(header) < HEADER_BYTES:
         return None
-    length, kind, crc = _HEADER.unpack(header)
-    if length > LARGEST_PAYLOAD:
+    mark, journal, number, length, kind, crc = _HEADER.unpack(header)
+    if mark != MARK or length > LARGEST_PAYLOAD:
         return None
     payload = file.read(length)
-    if len(payload) < length or _crc(kind, payload) != crc:
+    if len(payload) < length or zlib.crc32(payload, zlib.crc32(header[: _PREFIX.size])) != crc:
         return None
-    return Frame(kind, payload)
+    return _Found(at, journal, number, Frame(kind, payload))
 
 
-def _crc(kind: int, payload: bytes) -> int:
-    return zlib.crc32(payload, zlib.crc32(_PREFIX.pack(len(payload), kind)))
+def _find_mark(file: BinaryIO, at: int) -> int | None:
+    while True:
+        file.seek(at)
+        block = file.read(_BLOCK)
+        if (found := block.find(MARK)) >= 0:
+            return at + found
+        if len(block) < _BLOCK:
+            return None
+        at += _BLOCK - len(MARK) + 1  # a mark may lie across two blocks
+
+
+def _check_magic(file: BinaryIO, path: Path) -> None:
+    """Raise BadSession unless a file without a good frame began as a journal."""
+    file.seek(0)
+    begun = file.read(len(MAGIC))
+    if not MAGIC.startswith(begun):
+        raise BadSession(f"{path} is no journal of this version of qwrist's; move it out of the folder")

@@ -16,7 +16,20 @@ from edge import session_layout as layout
 from edge.charset import CHARSET
 from edge.errors import BadSession
 from edge.files import replacing
-from edge.samples import ELECTRODES, RATE_HZ, SIDES, WRISTS, Bool, Float32, Float64, KeyPress, Prompt, Side
+from edge.samples import (
+    ELECTRODES,
+    RATE_HZ,
+    SIDES,
+    WRISTS,
+    Bool,
+    Float32,
+    Float64,
+    KeyPress,
+    Prompt,
+    SegmentStart,
+    Side,
+)
+from edge.session_layout import Plan
 
 ON_KEYBOARD: Final = "on_keyboard"  # emg2qwerty's name: every press was logged
 PROMPTED: Final = "prompted"  # the wearer followed prompts and pressed no logged key
@@ -34,7 +47,8 @@ class Session:
 
     time_s (T,) unix seconds, never decreasing; emg_uv (T, W, E) microvolts, finite; valid (T, W), False where
     a sample is missing (it then holds the last value) and throughout for a band that was not worn; keys in
-    order of their press; prompts in order of their start.
+    order of their press; prompts in order of their start; segments in order of their index, which counts
+    from the first sample.
     """
 
     name: str
@@ -49,6 +63,9 @@ class Session:
     keys: tuple[KeyPress, ...]
     prompts: tuple[Prompt, ...]
     calibrated: bool = True  # False: the file does not say what its amplitudes are in (emg2qwerty's do not)
+    segments: tuple[SegmentStart, ...] = ()  # where a band's samples go on after a break
+    source: str = ""  # which bands; empty where that is not known
+    plan: Plan | None = None  # of the enrolment; None where there was none
 
     def __post_init__(self) -> None:
         _check_shapes(self)
@@ -57,6 +74,7 @@ class Session:
         _check_finite(self.emg_uv)
         _check_keys(self.keys)
         _check_prompts(self.prompts)
+        _check_segments(self)
 
     @property
     def on_keyboard(self) -> bool:
@@ -67,6 +85,11 @@ class Session:
     def duration_s(self) -> float:
         """From the first sample to the end of the last."""
         return len(self.time_s) / RATE_HZ
+
+    @property
+    def recorded_s(self) -> float:
+        """For how long at least one band was heard."""
+        return int(self.valid.any(axis=1).sum()) / RATE_HZ
 
     @property
     def labels(self) -> list[int]:
@@ -92,6 +115,9 @@ def read_session(path: Path) -> Session:
             keys=tuple(sorted(content.keys, key=lambda press: press.press_s)),
             prompts=tuple(sorted(content.prompts, key=lambda prompt: prompt.start_s)),
             calibrated=content.ours is not None,
+            segments=ours.starts,
+            source=ours.source,
+            plan=ours.plan,
         )
     except BadSession as error:
         raise BadSession(f"{path} is not a usable session: {error}") from error
@@ -111,10 +137,22 @@ def write_session(path: Path, session: Session) -> None:
         session.emg_uv,
         session.keys,
         session.prompts,
-        layout.Ours.of(session.sides, session.valid, filtered=session.filtered, simulated=session.simulated),
+        _ours(session),
     )
     with replacing(path) as temporary:
         layout.write(temporary, content)
+
+
+def _ours(session: Session) -> layout.Ours:
+    return layout.Ours(
+        sides=session.sides,
+        filtered=session.filtered,
+        simulated=session.simulated,
+        gaps=layout.gaps_of(session.sides, session.valid),
+        segments=tuple(layout.Segment(**start._asdict()) for start in session.segments),
+        source=session.source,
+        plan=session.plan,
+    )
 
 
 def _check_shapes(session: Session) -> None:
@@ -180,3 +218,16 @@ def _check_prompts(prompts: tuple[Prompt, ...]) -> None:
             raise BadSession(f"the prompt {prompt.text!r} ends at {prompt.end_s}, starts at {prompt.start_s}")
         if before is not None and prompt.start_s < before.start_s:
             raise BadSession(f"the prompt {prompt.text!r} at {prompt.start_s} s comes after a later one")
+
+
+def _check_segments(session: Session) -> None:
+    for before, start in zip((None, *session.segments), session.segments, strict=False):
+        if start.side not in session.sides:
+            raise BadSession(f"a segment of the {start.side} band begins, which was not worn")
+        if not 0 <= start.first_index < len(session.time_s):
+            raise BadSession(
+                f"a segment of the {start.side} band begins at sample {start.first_index} of "
+                f"{len(session.time_s)}"
+            )
+        if before is not None and start.first_index < before.first_index:
+            raise BadSession(f"the segment at sample {start.first_index} comes after a later one")

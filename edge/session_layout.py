@@ -25,7 +25,19 @@ from pydantic import (
 
 from edge.documents import first_fault
 from edge.errors import BadSession
-from edge.samples import ELECTRODES, RATE_HZ, SIDES, WRISTS, Bool, Float32, Float64, KeyPress, Prompt, Side
+from edge.samples import (
+    ELECTRODES,
+    RATE_HZ,
+    SIDES,
+    WRISTS,
+    Bool,
+    Float32,
+    Float64,
+    KeyPress,
+    Prompt,
+    SegmentStart,
+    Side,
+)
 
 GROUP: Final = "emg2qwerty"
 TABLE: Final = "timeseries"
@@ -86,22 +98,45 @@ _PROMPTS: Final = TypeAdapter(list[_Prompt])
 Gap = tuple[int, int]  # [first, after the last) missing sample
 
 
+class Plan(BaseModel):
+    """What an enrolment set out to record, so that one that was broken off can be gone on with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    deck: int = Field(ge=0)  # the seed of its prompts
+    wanted_s: float = Field(gt=0, allow_inf_nan=False)
+
+
+class Segment(BaseModel):
+    """A SegmentStart; its index counts from the recording's first sample."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    first_index: int = Field(ge=0)
+    side: Side
+    reason: Literal["reconnected", "restarted"]
+    missing: int = Field(ge=0)
+    uncertain: int = Field(ge=0)
+
+
 class Ours(BaseModel):
     """What emg2qwerty's attributes cannot say, as JSON in the attribute `qwrist`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2  # 1 had no segments, source and plan
     sides: tuple[Side, ...] = SIDES
     filtered: bool
     simulated: bool
     gaps: dict[Side, tuple[Gap, ...]] = {}
+    segments: tuple[Segment, ...] = ()
+    source: str = ""
+    plan: Plan | None = None
 
-    @classmethod
-    def of(cls, sides: tuple[Side, ...], valid: Bool, *, filtered: bool, simulated: bool) -> Self:
-        """From (T, W) validity; a band that was not worn needs no gaps."""
-        gaps = {side: _gaps(valid[:, wrist]) for wrist, side in enumerate(SIDES) if side in sides}
-        return cls(sides=sides, filtered=filtered, simulated=simulated, gaps=gaps)
+    @property
+    def starts(self) -> tuple[SegmentStart, ...]:
+        """`segments` as they are known elsewhere."""
+        return tuple(SegmentStart(**segment.model_dump()) for segment in self.segments)
 
     def validity(self, samples: int) -> Bool:
         """As (T, W). Raises BadSession for gaps beyond the recording."""
@@ -121,6 +156,11 @@ class Ours(BaseModel):
             if any(b <= a for a, b in zip([-1, *edges], edges, strict=False)):
                 raise ValueError(f"the gaps of the {side} band must be ascending and apart")
         return self
+
+
+def gaps_of(sides: tuple[Side, ...], valid: Bool) -> dict[Side, tuple[Gap, ...]]:
+    """From (T, W) validity; a band that was not worn needs no gaps."""
+    return {side: _gaps(valid[:, wrist]) for wrist, side in enumerate(SIDES) if side in sides}
 
 
 def _gaps(valid: Bool) -> tuple[Gap, ...]:

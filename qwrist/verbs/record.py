@@ -19,8 +19,9 @@ from edge.keys import TerminalKeys
 from edge.prompts import prompt_deck
 from edge.quality import Severity, Verdict
 from edge.quality import check as judge
-from edge.recording import Heading, Recorder, recover
+from edge.recording import Heading, Recorder
 from edge.samples import SIDES, KeySource, Side
+from edge.sealing import recover
 from edge.session import ENTER_MARK, LONGEST_S, ON_KEYBOARD, PROMPTED, read_session
 from edge.store import User, UserStore
 from qwrist import bands, ui
@@ -197,7 +198,7 @@ def seal_leftovers(user: User) -> None:
     """Seal the recordings that were interrupted, and say so."""
     for journal in user.journals():
         try:
-            ui.note(f"sealed an interrupted recording: {recover(journal)}")
+            ui.note(f"sealed an interrupted recording: {recover(journal).path}")
         except NotEnoughData:
             ui.note(f"removed an interrupted recording that held no sample: {journal}")
 

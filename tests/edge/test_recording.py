@@ -8,16 +8,18 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge import recording
+from edge import recording, sealing
 from edge.errors import BadSession, NotEnoughData
-from edge.recording import Heading, Recorder, journal_path, recover
+from edge.recording import Heading, Recorder, journal_path
 from edge.samples import RATE_HZ, SampleChunk
+from edge.sealing import recover
 from edge.session import Session, read_session
 from tests.edge.making import START_S, chunks_of, make_session, same
 
@@ -105,7 +107,7 @@ def test_a_recording_under_way_is_not_sealed_by_others(tmp_path: Path) -> None:
 
 def test_sealing_what_is_sealed_gives_its_path(tmp_path: Path) -> None:
     path = record(tmp_path / "a.hdf5", make_session(SAMPLES), []).seal()
-    assert recover(journal_path(path)) == path
+    assert recover(journal_path(path)).path == path
     with pytest.raises(BadSession, match="there is no"):
         recover(tmp_path / "b.journal")
 
@@ -130,7 +132,7 @@ def test_any_difference_keeps_the_journal(
     session = make_session(SAMPLES)
     recorder = record(tmp_path / "a.hdf5", session, [100])
     recorder.close()
-    changed = {
+    changed: dict[str, Any] = {
         "time_s": np.append(session.time_s[:-1], session.time_s[-1] + 1e-6),
         "emg_uv": np.where(np.arange(SAMPLES)[:, None, None] == SAMPLES - 1, 0, session.emg_uv),
         "valid": np.arange(2 * SAMPLES).reshape(-1, 2) > 0,
@@ -140,10 +142,10 @@ def test_any_difference_keeps_the_journal(
     }
     other = make_session(SAMPLES, **{field: changed[field]})
     with monkeypatch.context() as patch:
-        patch.setattr(recording, "read_session", lambda _: other)
+        patch.setattr(sealing, "read_session", lambda _: other)
         with pytest.raises(BadSession, match="which is kept"):
             recover(journal_path(recorder.path))
-    assert recover(journal_path(recorder.path)) == recorder.path
+    assert recover(journal_path(recorder.path)).path == recorder.path
 
 
 def test_sealing_needs_memory_for_one_session(tmp_path: Path) -> None:
@@ -180,12 +182,12 @@ def test_recover_can_be_repeated_at_any_point(tmp_path: Path, monkeypatch: pytes
     recorder.close()
     journal = journal_path(recorder.path)
     with monkeypatch.context() as patch:  # the power goes between the rename and the journal's removal
-        patch.setattr(recording, "_drop", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(sealing, "_drop", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             recover(journal)
     assert journal.exists()
     assert same(read_session(recorder.path), session)
-    assert recover(journal) == recorder.path
+    assert recover(journal).path == recorder.path
     assert not journal.exists()
 
 
@@ -195,7 +197,7 @@ def test_the_journal_is_kept_unless_the_file_reads_back_equal(
     recorder = record(tmp_path / "a.hdf5", make_session(SAMPLES), [])
     recorder.close()
     with monkeypatch.context() as patch:
-        patch.setattr(recording, "read_session", lambda _: make_session(SAMPLES, seed=1))
+        patch.setattr(sealing, "read_session", lambda _: make_session(SAMPLES, seed=1))
         with pytest.raises(BadSession, match="which is kept"):
             recover(journal_path(recorder.path))
     assert journal_path(recorder.path).exists()
@@ -209,7 +211,7 @@ def test_a_damaged_tail_is_kept_beside(tmp_path: Path) -> None:
     content = bytearray(journal.read_bytes())
     content[-200] ^= 4
     journal.write_bytes(content)
-    found = read_session(recover(journal))
+    found = read_session(recover(journal).path)
     np.testing.assert_array_equal(found.emg_uv, session.emg_uv[:300])
     assert journal.with_name("a.journal.damaged").read_bytes() == bytes(content)
     assert not journal.exists()
@@ -224,7 +226,7 @@ def test_cut_at_any_byte_gives_a_prefix(tmp_path: Path) -> None:
         path = tmp_path / f"cut-{length}.journal"
         path.write_bytes(content[:length])
         try:
-            found = read_session(recover(path))
+            found = read_session(recover(path).path)
         except NotEnoughData:
             continue
         assert len(found.time_s) in (20, 40)
@@ -262,7 +264,7 @@ def test_a_killed_recorder_loses_nothing_acknowledged(tmp_path: Path, acknowledg
         writer.send_signal(signal.SIGKILL)
         rest = writer.stdout.read().split("\n")
         acknowledged = max([acknowledged, *(int(line) for line in rest[:-1])])
-    session = read_session(recover(tmp_path / "a.journal"))
+    session = read_session(recover(tmp_path / "a.journal").path)
     samples = len(session.time_s)
     assert samples in (acknowledged, acknowledged + 20)  # the last may be written and not yet acknowledged
     assert samples >= acknowledgements * 20

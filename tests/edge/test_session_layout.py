@@ -238,7 +238,7 @@ WRONG: dict[str, tuple[Callable[[h5py.File], Any], str]] = {
         set_attribute("prompts", '[{"name": "text_prompt", "start": 1, "end": 2, "payload": {"text": 5}}]'),
         "0.payload.text",
     ),
-    "newer qwrist": (set_attribute("qwrist", ours(schema_version=2)), "schema_version"),
+    "newer qwrist": (set_attribute("qwrist", ours(schema_version=3)), "schema_version"),
     "unknown key": (set_attribute("qwrist", ours(colour="red")), "colour"),
     "gap beyond": (set_attribute("qwrist", ours(gaps={"left": [[0, 9999]]})), "ends at sample 9999 of 300"),
     "gaps out of order": (set_attribute("qwrist", ours(gaps={"left": [[50, 60], [10, 20]]})), "ascending"),
