@@ -27,6 +27,9 @@ from firmware_bridge.errors import BadPacket
 class Forgotten(Exception):
     """The device does not know the session: it restarted, or served another host."""
 
+    def __str__(self) -> str:
+        return "it has forgotten the session"
+
 
 class Patience(NamedTuple):
     """How long a host waits, and how often it tries."""

@@ -59,26 +59,36 @@ class TrialHost:
         if begins is not Begins.CARRIED:
             self._first, self._log, self._done = self._first + len(self._log), [], 0
         self._log.append(_Chunk(begins, wire.sealed(payload)))
-        result, failures = b"", 0
-        while self._done < len(self._log):
-            try:
-                result = await self._next(await self._ready())
-            except (LineDropped, DeviceNotFound) as error:
-                failures += 1
-                await self._reconnect(failures, error)
-            except Forgotten:
-                self._session, self.restarts = 0, self.restarts + 1
-                self._standing = None
-            else:
-                self._done, failures = self._done + 1, 0
-        return result
+        return await self._insist()
 
     async def open(self) -> wire.Info:
         """What the device says of itself, once it has the artifact open. Raises as `run`."""
-        await self._ready()
+        await self._insist()
         if self._info is None:
             raise DeviceLost("the device is gone; try again")
         return self._info
+
+    async def _insist(self) -> bytes:
+        """Run what is not done yet; the last result."""
+        try:
+            result, furthest, failures = b"", self._done, 0
+            while True:
+                try:
+                    line = await self._ready()
+                    if self._done == len(self._log):
+                        return result
+                    result = await self._next(line)
+                except (LineDropped, DeviceNotFound, Forgotten) as error:
+                    failures += 1
+                    await self._reconnect(failures, error)
+                else:
+                    self._done += 1
+                    if self._done > furthest:  # what is run again after a restart is no progress
+                        furthest, failures = self._done, 0
+        except BaseException:
+            self._session = 0  # how far the device has come is not known: the next call begins anew
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Disconnect."""
@@ -91,6 +101,8 @@ class TrialHost:
             raise DeviceLost(
                 f"the device was lost {failures} times in a row ({error}); bring it near, and run this again"
             ) from error
+        if isinstance(error, Forgotten):
+            self._session, self.restarts = 0, self.restarts + 1
         self.reconnects += 1
         await asyncio.sleep(self._patience.backoff_s * (1 << (failures - 1)))
 

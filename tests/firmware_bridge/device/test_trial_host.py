@@ -234,6 +234,34 @@ def test_a_device_that_stays_away_is_given_up(found: FakeDevice, sentence: str) 
         run(found, STEPS)
 
 
+def test_a_device_that_restarts_again_and_again_is_given_up() -> None:
+    found = device(Plan(restart=frozenset(range(60, 10_000, 40))))  # always in the third chunk since a reset
+    with pytest.raises(DeviceLost, match="lost 6 times in a row"):
+        run(found, [Begins.INITIAL, *[Begins.CARRIED] * 9])
+
+
+@pytest.mark.parametrize(("dropped", "ran"), [(16, 2), (5, 1)], ids=["its chunk had arrived", "it had not"])
+def test_after_a_failure_nothing_of_it_is_taken_for_the_next_answer(dropped: int, ran: int) -> None:
+    found = device(Plan(drop=frozenset({dropped}), slow=1))
+
+    async def fail_then_run() -> tuple[bytes, int]:
+        host = TrialHost(Target(None), SHA256, CALLS, patience=HASTE._replace(tries=0))
+        with pytest.raises(DeviceLost):
+            await host.run(Begins.INITIAL, CALLS.pack_input(frames(0)))
+        while found._job is not None:
+            await found.told(0.0)
+        found.plan = FAULTLESS
+        said = await host.run(Begins.INITIAL, CALLS.pack_input(frames(1)))
+        await host.close()
+        return said, len(found.ran)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial_host, "open_line", found.open_line)
+        said, found_ran = asyncio.run(fail_then_run())
+    assert said == answered(frames(1), FORM.initial_state())[0].tobytes()
+    assert found_ran == ran
+
+
 @pytest.mark.parametrize(
     ("found", "sentence"),
     [

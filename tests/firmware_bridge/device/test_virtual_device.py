@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from itertools import count
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from firmware_bridge.device.errors import DeviceNotFound, DeviceRefused, NotHeld
 from firmware_bridge.device.line import Target
 from firmware_bridge.device.runtime import HeldState
 from firmware_bridge.device.transfer import Patience
+from firmware_bridge.device.trial import Job
 from firmware_bridge.device.trial_service import Faults
 from firmware_bridge.device.virtual_device import Artifacts, virtual_device
 from tests.export.phone.making import recording
@@ -124,18 +126,27 @@ def test_it_holds_what_the_bundle_holds(bundle: OpenBundle) -> None:
             bench.held(bundle.model.model_copy(update={"artifacts": (other,)}))
 
 
-def test_a_runtime_that_falls_over_is_told(bundle: OpenBundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: object) -> None:
-        raise BadInput("no memory left")
+def test_a_runtime_that_falls_over_is_told_and_may_be_tried_again(
+    bundle: OpenBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, calls = Artifacts.run, count()
 
-    monkeypatch.setattr(Artifacts, "run", fails)
+    def fails_once(artifacts: Artifacts, job: Job) -> tuple[Float32, State]:
+        if next(calls) == 1:
+            raise BadInput("no memory left")
+        return run(artifacts, job)
+
+    monkeypatch.setattr(Artifacts, "run", fails_once)
     artifact = bundle.model.artifacts[0]
-    with (
-        open_bench(Sim(), bundle, HASTE) as bench,
-        bench.runtime(artifact, bundle.model) as runtime,
-        pytest.raises(DeviceRefused, match="refuses chunk 0: FAILED, no memory left"),
-    ):
-        runtime.run(inputs(artifact)[0], runtime.initial_state())
+    first, second, *_ = inputs(artifact)
+    with open_bench(Sim(), bundle, HASTE) as bench, bench.runtime(artifact, bundle.model) as runtime:
+        _, state = runtime.run(first, runtime.initial_state())
+        with pytest.raises(DeviceRefused, match="refuses chunk 1: FAILED, no memory left"):
+            runtime.run(second, state)
+        with pytest.raises(BadInput, match="holds the newest state only"):
+            runtime.run(second, state)
+        said, _ = runtime.run(first, runtime.initial_state())
+    np.testing.assert_array_equal(said, bundle.runtime(artifact).run(first, artifact.form.initial_state())[0])
 
 
 def test_a_device_is_found_by_its_service(bundle: OpenBundle, monkeypatch: pytest.MonkeyPatch) -> None:
