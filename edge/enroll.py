@@ -196,7 +196,7 @@ async def _sealed_if_cut_short(recorder: Recorder) -> AsyncIterator[None]:
         yield
     except SourceLost as error:
         path = _seal_if_anything(recorder)
-        kept = f"what was recorded is in {path}" if path else "nothing was recorded"
+        kept = f"what was recorded is in {path}; go on: enroll --resume" if path else "nothing was recorded"
         raise SourceLost(f"{error}; {kept}") from error
     except asyncio.CancelledError:
         _seal_if_anything(recorder)

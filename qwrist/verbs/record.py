@@ -23,15 +23,19 @@ from edge.recording import Heading, Recorder
 from edge.samples import SIDES, KeySource, Side
 from edge.sealing import recover
 from edge.session import ENTER_MARK, LONGEST_S, ON_KEYBOARD, PROMPTED, read_session
+from edge.session_layout import Plan
 from edge.store import User, UserStore
+from edge.unfinished import Unfinished, check_same, unfinished
 from qwrist import bands, ui
 from qwrist.bands import Bands, BandSpec, EnterSwitch, Script
+from qwrist.verbs.recover import in_words
 from qwrist.verbs.users import AsJson, UserId
 
 if TYPE_CHECKING:
     from firmware_bridge.pair import LinkStats
 
 FAILED = 1
+MINUTES = 5.0  # that are recorded where nobody says how many
 _PROMPTS_A_MINUTE = 40  # more than anybody types: 25 characters in 1.5 s
 
 BandOption = Annotated[str, typer.Option("--band", help=bands.HELP)]
@@ -45,6 +49,7 @@ class Wish(NamedTuple):
     sides: tuple[Side, ...] = SIDES
     keyboard: bool = True
     seconds_per_character: float = 0.5
+    resumed: Unfinished | None = None  # what is gone on with; `minutes` are then what is left of it
 
 
 class Recorded(NamedTuple):
@@ -63,32 +68,42 @@ class Recorded(NamedTuple):
 def enroll(
     user: UserId,
     band: LiveBandOption = "ble:",
-    minutes: Annotated[float, typer.Option(help="How long to record.")] = 5.0,
-    sides: Annotated[str, typer.Option(help="The bands that are worn: left, right or left,right.")] = (
-        "left,right"
-    ),
+    minutes: Annotated[
+        float | None, typer.Option(help=f"How long to record, in all.  [default: {MINUTES:g}]")
+    ] = None,
+    sides: Annotated[
+        str | None, typer.Option(help="The bands worn: left, right or left,right.  [default: left,right]")
+    ] = None,
     prompts_alone: Annotated[
         bool, typer.Option("--prompts-alone", help="No keyboard: the prompts say what was meant.")
     ] = False,
     seconds_per_character: Annotated[
         float, typer.Option(help="The pace of prompts where there is no keyboard.")
     ] = 0.5,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last session, which was broken off.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Record a session: connect the bands, show prompts, keep what the muscles do."""
-    if not 0 < minutes <= LONGEST_S / 60:
+    if minutes is not None and not 0 < minutes <= LONGEST_S / 60:
         raise BadInput(f"--minutes is {minutes:g}; expected more than 0 and at most {LONGEST_S / 60:g}")
     if not seconds_per_character > 0:
         raise BadInput(f"--seconds-per-character is {seconds_per_character:g}; expected more than 0")
-    wish = Wish(minutes, parse_sides(sides), not prompts_alone, seconds_per_character)
+    worn = None if sides is None else parse_sides(sides)
+    wish = Wish(minutes or MINUTES, worn or SIDES, not prompts_alone, seconds_per_character)
     spec = bands.parse(band)
     if isinstance(spec, bands.File):
         raise BadInput(
             "a file is recorded already, with prompts of its own; copy it into the user's sessions folder "
             "instead (docs/guides/real-bands.md)"
         )
-    with _existing_or_new(UserStore.default(), user) as found:
+    with _existing_or_new(UserStore.default(), user, must_exist=resume) as found:
         seal_leftovers(found)
+        if resume:
+            wish = _resumed(found, minutes, worn, prompts_alone=prompts_alone)._replace(
+                seconds_per_character=seconds_per_character
+            )
         recorded = record(found, spec, wish)
     _, ended, counted = recorded.enrollment
     if not counted.prompts and not counted.keys:
@@ -129,17 +144,39 @@ def parse_sides(text: str) -> tuple[Side, ...]:
     return tuple(side for side in SIDES if side in wanted)
 
 
+def _resumed(
+    user: User, minutes: float | None, sides: tuple[Side, ...] | None, *, prompts_alone: bool
+) -> Wish:
+    """What is left of the last session. Raises BadInput where nothing is, or other things are asked for."""
+    sessions = user.sessions()
+    if not sessions:
+        raise BadInput(f"nothing was recorded of {user.id} that could be gone on with; leave --resume out")
+    left = unfinished(sessions[-1], None if minutes is None else 60 * minutes, time.time())
+    keyboard = left.heading.condition == ON_KEYBOARD and not prompts_alone
+    asked = left.heading.model_copy(
+        update={
+            "sides": sides or left.heading.sides,
+            "condition": ON_KEYBOARD if keyboard else PROMPTED,
+        }
+    )
+    check_same(left.heading, asked)  # before any band is looked for
+    minutes_there = f"{left.recorded_s / 60:.1f} of {left.plan.wanted_s / 60:.1f} minutes"
+    ui.note(f"going on with {left.path}: {minutes_there} are there, {len(left.performed)} prompts performed")
+    return Wish(left.left_s / 60, left.heading.sides, keyboard, resumed=left)
+
+
 def record(user: User, spec: BandSpec, wish: Wish) -> Recorded:
     """Record one session of `user`. Raises what the source raises; what was recorded until then is kept."""
-    name = user.new_session_name()
+    path = wish.resumed.path if wish.resumed else user.session_path(user.new_session_name())
     started_s = time.monotonic()
-    path = user.session_path(name)
     try:
-        with ui.progress(f"recording {name}") as advance:
+        with ui.progress(f"recording {path.stem}") as advance:
             enrollment, links = asyncio.run(_record(path, user, spec, wish, advance))
     except KeyboardInterrupt:
         ui.note(
-            f"stopped; what was recorded is in {path}" if path.exists() else "stopped; nothing was recorded"
+            f"stopped; what was recorded is in {path}; within 15 minutes you can go on: enroll --resume"
+            if path.exists()
+            else "stopped; nothing was recorded"
         )
         raise
     return Recorded(enrollment, links, time.monotonic() - started_s)
@@ -148,9 +185,12 @@ def record(user: User, spec: BandSpec, wish: Wish) -> Recorded:
 async def _record(
     path: Path, user: User, spec: BandSpec, wish: Wish, advance: ui.Advance
 ) -> tuple[Enrollment, tuple[LinkStats, ...]]:
-    number = len(user.sessions())
-    prompts = list(islice(prompt_deck(number), round(wish.minutes * _PROMPTS_A_MINUTE) + 1))
-    script = Script(number, 60 * wish.minutes, prompts)
+    before = wish.resumed
+    plan = before.plan if before else Plan(deck=len(user.sessions()), wanted_s=60 * wish.minutes)
+    performed = before.performed if before else frozenset()
+    deck = (prompt for prompt in prompt_deck(plan.deck) if prompt not in performed)
+    prompts = list(islice(deck, round(wish.minutes * _PROMPTS_A_MINUTE) + 1))
+    script = Script(plan.deck, 60 * wish.minutes, prompts)
 
     def report(now: Progress) -> None:
         note = f"{now.prompts} prompts, {now.keys} keys, {100 * now.missing:.1f} % lost  {now.typed[-30:]}"
@@ -159,14 +199,21 @@ async def _record(
     async with bands.open_bands(spec, wish.sides, script) as opened:
         with ExitStack() as stack:
             keys, ending = _truth(opened, wish, stack)
+            info = opened.source.info
             heading = Heading(
-                name=f"{user.id}-{path.stem}",
+                name=before.heading.name if before else f"{user.id}-{path.stem}",
                 user=user.id,
                 condition=PROMPTED if keys is None else ON_KEYBOARD,
-                sides=opened.source.info.sides,
-                filtered=opened.source.info.filtered,
+                sides=info.sides,
+                filtered=info.filtered,
                 simulated=opened.simulated,
+                rate_hz=info.rate_hz,
+                source=_name_of(opened, spec),
+                plan=plan,
+                continues=before.heading.continues if before else None,
             )
+            if before:
+                check_same(before.heading, heading)
             enrollment = await run_enrolment(
                 opened.source,
                 keys,
@@ -178,6 +225,14 @@ async def _record(
                 progress=report,
             )
             return enrollment, opened.pair.stats() if opened.pair else ()
+
+
+def _name_of(opened: Bands, spec: BandSpec) -> str:
+    """Which bands these are: all of one model have the same names, so their addresses too."""
+    addresses = [link.address for link in opened.pair.stats()] if opened.pair else []
+    wearer = f"simulated wearer {spec.wearer}, " if isinstance(spec, bands.Sim) else ""
+    at = f" at {' and '.join(addresses)}" if addresses else ""
+    return f"{wearer}{opened.source.info.name}{at}"
 
 
 def _truth(opened: Bands, wish: Wish, stack: ExitStack) -> tuple[KeySource | None, AtPace | WhenDone]:
@@ -198,15 +253,15 @@ def seal_leftovers(user: User) -> None:
     """Seal the recordings that were interrupted, and say so."""
     for journal in user.journals():
         try:
-            ui.note(f"sealed an interrupted recording: {recover(journal).path}")
-        except NotEnoughData:
-            ui.note(f"removed an interrupted recording that held no sample: {journal}")
+            ui.note(in_words(recover(journal)))
+        except NotEnoughData as nothing:
+            ui.note(str(nothing))
 
 
 @contextmanager
-def _existing_or_new(store: UserStore, user_id: str) -> Iterator[User]:
+def _existing_or_new(store: UserStore, user_id: str, *, must_exist: bool) -> Iterator[User]:
     """The user; a new one is only kept if something was recorded."""
-    if user_id in store.users():
+    if must_exist or user_id in store.users():
         yield store.user(user_id)
         return
     user = store.create(user_id)
