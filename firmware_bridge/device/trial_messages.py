@@ -183,7 +183,7 @@ def unsealed(content: bytes) -> bytes:
 
 def encode_info(info: Info) -> bytes:
     """The value of INFO."""
-    name = info.name.encode()[:MAX_NAME_BYTES]
+    name = _cut(info.name, MAX_NAME_BYTES)
     return _INFO.pack(info.version, info.boot, info.window_bytes, info.max_chunk_bytes, len(name)) + name
 
 
@@ -297,7 +297,7 @@ def encode_output(output: Output) -> bytes:
         case Part(session, chunk, offset, data):
             return _RESULT.pack(kind, session, chunk, offset) + data
         case Refused(session, chunk, reason, text):
-            return _REFUSED.pack(kind, session, chunk, reason) + text.encode()[:MAX_REASON_BYTES]
+            return _REFUSED.pack(kind, session, chunk, reason) + _cut(text, MAX_REASON_BYTES)
         case _:
             assert_never(output)
 
@@ -315,6 +315,11 @@ def decode_output(data: bytes) -> Output:
         _, session, chunk, reason = _REFUSED.unpack_from(data)
         return Refused(session, chunk, Reason(reason), data[_REFUSED.size :].decode(errors="replace"))
     raise _bad(data, "output of a device under test")
+
+
+def _cut(text: str, limit: int) -> bytes:
+    """As many whole characters as fit."""
+    return text.encode()[:limit].decode(errors="ignore").encode()
 
 
 def _bad(data: bytes, what: str) -> BadPacket:

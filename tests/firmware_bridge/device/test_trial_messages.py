@@ -16,7 +16,7 @@ from firmware_bridge.errors import BadPacket
 PAGE = (Path(__file__).parents[3] / "docs/formats/device.md").read_text()
 U8, U16, U32 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32))
 SOME = st.binary(min_size=1, max_size=40)
-TEXT = st.text(max_size=30)
+TEXT = st.text(max_size=wire.MAX_NAME_BYTES // 4)  # of any characters
 OPERATIONS = st.one_of(
     st.builds(wire.Open, U16, st.binary(min_size=32, max_size=32)),
     st.builds(wire.Where),
@@ -120,6 +120,6 @@ def test_a_flipped_bit_is_seen(payload: bytes, bit: int) -> None:
 
 
 def test_a_long_reason_is_cut_and_still_a_refusal() -> None:
-    found = wire.decode_output(wire.encode_output(wire.Refused(1, 2, wire.Reason.FAILED, "µ" * 1000)))
+    found = wire.decode_output(wire.encode_output(wire.Refused(1, 2, wire.Reason.FAILED, "x" + "µ" * 1000)))
     assert isinstance(found, wire.Refused)
-    assert found.text == "µ" * (wire.MAX_REASON_BYTES // 2)
+    assert found.text == "x" + "µ" * ((wire.MAX_REASON_BYTES - 1) // 2)
