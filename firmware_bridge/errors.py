@@ -6,7 +6,14 @@ from edge.errors import QwristError
 
 
 class BadPacket(QwristError):
-    """A notification is not a packet of this protocol, or was damaged on the way."""
+    """A notification is not a packet of this protocol, or was damaged on the way.
+
+    `kind` says how in a word or two, so that many can be counted.
+    """
+
+    def __init__(self, text: str, kind: str = "malformed") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 class BandNotFound(QwristError):

@@ -1,25 +1,29 @@
-"""One band's connection: from an advertisement to a queue of packets."""
+"""One connection to one band: from an advertisement to a queue of what arrives."""
 
 from __future__ import annotations
 
 import asyncio
 import enum
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
 from bleak import BleakClient
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.exc import BleakError
+from bleak_retry_connector import establish_connection
 
-from edge.errors import SourceLost
+from edge.errors import QwristError, SourceLost
 from edge.samples import RATE_HZ
 from firmware_bridge.backends import Backend
 from firmware_bridge.control import (
     Answer,
     Config,
     Operation,
+    Ping,
+    Pinged,
     Request,
     Response,
     Result,
@@ -45,9 +49,11 @@ from firmware_bridge.scan import FoundBand
 Clock = Callable[[], float]
 
 _CONNECT_TIMEOUT_S: Final = 20.0  # BlueZ takes up to 10 s where the air is busy
+_CONNECT_ATTEMPTS: Final = 2  # within one timeout; whoever supervises the link tries again later
 GATT_TIMEOUT_S: Final = 5.0  # ATT itself gives up after 30 s, and the link is dead then
 _CLOSE_TIMEOUT_S: Final = 2.0
 _MTU_POLLS: Final = 20  # every 0.1 s: Windows reports 23 for up to 2 s after connecting
+_FIRST_PINGS: Final = 4  # before START: the least of as many waits for the radio is a fifth of an interval
 QUEUE_PACKETS: Final = 1024  # 10 s at 517 bytes: longer than any pause that a live reader survives
 
 _T = TypeVar("_T")
@@ -58,6 +64,9 @@ class LinkState(enum.Enum):
 
     IDLE = enum.auto()
     CONNECTING = enum.auto()
+    PAIRING = enum.auto()
+    SUBSCRIBING = enum.auto()
+    CONFIGURING = enum.auto()
     READY = enum.auto()
     STREAMING = enum.auto()
     LOST = enum.auto()
@@ -74,38 +83,63 @@ class Arrival(NamedTuple):
     at_s: float  # host seconds
 
 
-class BandLink:
-    """One connection to one band; a new connection is a new BandLink.
+class Pong(NamedTuple):
+    """A PING and its answer: the band was at `sample_index` between these moments, in host seconds."""
 
-    The notification callback only stamps and queues. Whoever reads calls `take` when `wake` was called.
+    sample_index: int
+    sent_s: float
+    received_s: float
+
+
+class StartedAt(NamedTuple):
+    """START's answer, given between these moments, in host seconds."""
+
+    started: Started
+    sent_s: float
+    received_s: float
+
+
+@dataclass(frozen=True)
+class LinkOptions:
+    """How to connect."""
+
+    codec: Codec = Codec.RICE12
+    accepted: frozenset[Codec] = frozenset(Codec)  # to which the band may step where the radio is behind
+    pair: bool = False  # before anything protected is touched
+    gatt_timeout_s: float = GATT_TIMEOUT_S
+
+
+class BandLink:
+    """One connection to one band; a new connection is a new BandLink with a client of its own.
+
+    The callbacks only stamp and queue. Whoever reads calls `take` when `wake` was called.
     """
 
     def __init__(
         self,
         band: FoundBand,
+        options: LinkOptions,
         *,
         clock: Clock,
-        codec: Codec,
         wake: Callable[[], None],
         backend: Backend | None = None,
-        gatt_timeout_s: float = GATT_TIMEOUT_S,
     ) -> None:
         self.band = band
-        self.codec = codec
         self.state = LinkState.IDLE
         self.status: Status | None = None
         self.battery_percent: int | None = None
         self.queue_overflows = 0
-        self.started: Started | None = None  # where the band's numbering stood at START
-        self._responses: asyncio.Queue[Response] = asyncio.Queue()
-        self._requests = 0
+        self.start_answer: StartedAt | None = None
+        self._options = options
         self._clock = clock
         self._wake = wake
-        self._gatt_timeout_s = gatt_timeout_s
+        self._backend = backend
+        self._client: BleakClient | None = None
         self._queue: deque[Arrival] = deque()
-        self._client = BleakClient(
-            band.device, disconnected_callback=self._on_disconnected, backend=backend and backend.client
-        )
+        self._pongs: deque[Pong] = deque(maxlen=QUEUE_PACKETS)
+        self._number = 0  # of the last request
+        self._asked: dict[int, asyncio.Future[tuple[Response, float]]] = {}
+        self._pinging: asyncio.Task[None] | None = None
 
     @property
     def mtu(self) -> int:
@@ -115,32 +149,62 @@ class BandLink:
     async def open(self) -> None:
         """Connect, read what the band is, subscribe, configure. Raises SourceLost, BandRefused."""
         self.state = LinkState.CONNECTING
-        await self._do("connecting", self._client.connect(), _CONNECT_TIMEOUT_S)
-        await self._settle_mtu()
+        self._client = await self._do("connecting", self._connect(), _CONNECT_TIMEOUT_S)
+        if self._options.pair:
+            self.state = LinkState.PAIRING
+            await self._do("pairing", self._pair(self._client), _CONNECT_TIMEOUT_S)
+        self.state = LinkState.SUBSCRIBING
+        await self._settle_mtu(self._client)
         await self._refresh()
         self._check(self.status)
         # Before START, or the first packets find nobody listening.
-        await self._do("subscribing", self._client.start_notify(STREAM, self._on_notification))
-        await self._do("subscribing", self._client.start_notify(CONTROL, self._on_response))
-        await self._operate(Config(self.codec, frozenset([self.codec]), RATE_HZ))
+        for characteristic, callback in (
+            (STREAM, self._on_packet),
+            (CONTROL, self._on_response),
+            (STATUS, self._on_status),
+        ):
+            await self._do("subscribing", self._client.start_notify(characteristic, callback))
+        self.state = LinkState.CONFIGURING
+        await self._ask(Config(self._options.codec, self._options.accepted, RATE_HZ))
+        for _ in range(_FIRST_PINGS):
+            await self.ping()
         self.state = LinkState.READY
 
     async def start(self) -> None:
-        """Stream. Raises SourceLost."""
+        """Stream. Raises SourceLost, BandRefused."""
         self.state = LinkState.STREAMING
-        answer = await self._operate(Start())
-        self.started = answer if isinstance(answer, Started) else None
+        sent_s = self._clock()
+        answer, received_s = await self._ask(Start())
+        if isinstance(answer, Started):
+            self.start_answer = StartedAt(answer, sent_s, received_s)
 
     async def stop(self) -> None:
         """Stop streaming, where it streams, and note what the band says of its stream."""
         if self.state is LinkState.STREAMING:
-            await self._operate(Stop())
+            await self._ask(Stop())
             self.state = LinkState.READY
             await self._refresh()
 
+    async def ping(self) -> None:
+        """Ask which sample it is; the answer is taken with `take_pongs`. Raises SourceLost, BandRefused."""
+        sent_s = self._clock()
+        answer, received_s = await self._ask(Ping())
+        if isinstance(answer, Pinged):
+            self._pongs.append(Pong(answer.sample_index, sent_s, received_s))
+
+    def ping_soon(self) -> None:
+        """Ping beside whatever else happens, unless a ping is under way."""
+        if self._pinging is None or self._pinging.done():
+            self._pinging = asyncio.create_task(self._ping_quietly())
+
     async def close(self) -> None:
-        """Disconnect; never raises, and leaves no connection behind."""
+        """Disconnect; never raises, and leaves no connection and no task behind."""
         self.state = LinkState.CLOSED
+        if self._pinging is not None:
+            self._pinging.cancel()
+            await asyncio.gather(self._pinging, return_exceptions=True)
+        if self._client is None:
+            return
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await self._client.disconnect()
@@ -153,11 +217,17 @@ class BandLink:
         self._queue.clear()
         return taken
 
+    def take_pongs(self) -> list[Pong]:
+        """The answers to pings since the last call."""
+        taken = list(self._pongs)
+        self._pongs.clear()
+        return taken
+
     def backlog(self) -> int:
         """How many notifications wait to be taken."""
         return len(self._queue)
 
-    def _on_notification(self, _: BleakGATTCharacteristic, data: bytearray) -> None:
+    def _on_packet(self, _: BleakGATTCharacteristic, data: bytearray) -> None:
         if len(self._queue) >= QUEUE_PACKETS:
             self.queue_overflows += 1  # and a gap in the sequence: declared, not hidden
         else:
@@ -166,27 +236,51 @@ class BandLink:
 
     def _on_response(self, _: BleakGATTCharacteristic, data: bytearray) -> None:
         with suppress(BadPacket):  # whoever waits for an answer says that none came
-            self._responses.put_nowait(decode_response(bytes(data)))
+            response = decode_response(bytes(data))
+            asked = self._asked.get(response.number)
+            if asked is not None and not asked.done():
+                asked.set_result((response, self._clock()))
+
+    def _on_status(self, _: BleakGATTCharacteristic, data: bytearray) -> None:
+        with suppress(BandRefused):  # it was read once and understood; a damaged one changes nothing
+            self.status = decode_status(bytes(data))
 
     def _on_disconnected(self, _: BleakClient) -> None:
         if self.state not in OURS:
             self.state = LinkState.LOST
             self._wake()
+        for asked in self._asked.values():
+            if not asked.done():
+                asked.set_exception(BleakError("disconnected"))
 
-    async def _settle_mtu(self) -> None:
-        stream = self._client.services.get_characteristic(STREAM)
+    async def _connect(self) -> BleakClient:
+        return await establish_connection(
+            BleakClient,
+            self.band.device,
+            self.band.name,
+            disconnected_callback=self._on_disconnected,
+            max_attempts=_CONNECT_ATTEMPTS,
+            backend=self._backend and self._backend.client,
+        )
+
+    async def _pair(self, client: BleakClient) -> None:
+        with suppress(NotImplementedError):  # macOS pairs by itself, on the first protected access
+            await client.pair()
+
+    async def _settle_mtu(self, client: BleakClient) -> None:
+        stream = client.services.get_characteristic(STREAM)
         if stream is None:
             raise BandRefused(f"{self._name} has no sample stream; update the band's firmware")
+        least = minimum_mtu(self._options.codec)
         for _ in range(_MTU_POLLS):
-            if stream.max_write_without_response_size + NOTIFICATION_OVERHEAD_BYTES >= minimum_mtu(
-                self.codec
-            ):
+            if stream.max_write_without_response_size + NOTIFICATION_OVERHEAD_BYTES >= least:
                 return
             await asyncio.sleep(0.1)
 
     async def _refresh(self) -> None:
-        self.status = decode_status(bytes(await self._do("reading", self._client.read_gatt_char(STATUS))))
-        battery = await self._do("reading", self._client.read_gatt_char(BATTERY_LEVEL))
+        client = self._connected()
+        self.status = decode_status(bytes(await self._do("reading", client.read_gatt_char(STATUS))))
+        battery = await self._do("reading", client.read_gatt_char(BATTERY_LEVEL))
         self.battery_percent = battery[0] if battery else None
 
     def _check(self, status: Status | None) -> None:
@@ -201,37 +295,45 @@ class BandLink:
             raise BandRefused(f"{self._name} says that it is a {status.side} band; set its side, or reset it")
         if status.rate_hz != RATE_HZ:
             raise BandRefused(f"{self._name} samples at {status.rate_hz} Hz; {RATE_HZ} is needed")
-        if samples_per_packet(self.codec, status.mtu) == 0:
+        if samples_per_packet(self._options.codec, status.mtu) == 0:
             raise BandRefused(
                 f"{self._name} agreed to an MTU of {status.mtu} bytes; one sample needs "
-                f"{minimum_mtu(self.codec)}; update the band's firmware or this machine's Bluetooth driver"
+                f"{minimum_mtu(self._options.codec)}; update the band's firmware or this machine's "
+                "Bluetooth driver"
             )
 
-    async def _operate(self, operation: Operation) -> Answer:
-        """Ask, and give the answer. Raises SourceLost, BandRefused."""
-        self._requests = (self._requests + 1) % 256
-        request = Request(self._requests, operation)
+    async def _ping_quietly(self) -> None:
+        with suppress(QwristError):  # a link that is lost says so by its state
+            await self.ping()
+
+    async def _ask(self, operation: Operation) -> tuple[Answer, float]:
+        """The answer, and when it came, in host seconds. Raises SourceLost, BandRefused."""
+        self._number = (self._number + 1) % 256
         name = opcode_of(operation).name
-        response = await self._do(name, self._answered(request))
+        response, at_s = await self._do(name, self._response(Request(self._number, operation)))
         if response.result is Result.NOT_NOW:
             self.state = LinkState.LOST
             raise SourceLost(f"{self._name} refused {name} at this moment; connect to it again")
         if response.result is not Result.OK:
             raise BandRefused(f"{self._name} answers {name} with {response.result.name}; update its firmware")
         try:
-            return decode_answer(operation, response.data)
+            return decode_answer(operation, response.data), at_s
         except BadPacket as error:
             raise BandRefused(f"{self._name}: {error}; update the band's firmware") from error
 
-    async def _answered(self, request: Request) -> Response:
-        await self._client.write_gatt_char(CONTROL, encode_request(request), response=True)
-        while True:
-            response = await self._responses.get()
-            if response.number == request.number and response.opcode == opcode_of(request.operation):
-                return response
+    async def _response(self, request: Request) -> tuple[Response, float]:
+        asked: asyncio.Future[tuple[Response, float]] = asyncio.get_running_loop().create_future()
+        self._asked[request.number] = asked
+        try:
+            await self._connected().write_gatt_char(CONTROL, encode_request(request), response=True)
+            return await asked
+        finally:
+            del self._asked[request.number]
+            if not asked.cancel() and not asked.cancelled():
+                asked.exception()  # asked for: a write that failed had its own reason
 
     async def _do(self, what: str, action: Awaitable[_T], timeout_s: float | None = None) -> _T:
-        timeout_s = self._gatt_timeout_s if timeout_s is None else timeout_s
+        timeout_s = self._options.gatt_timeout_s if timeout_s is None else timeout_s
         try:
             async with asyncio.timeout(timeout_s):
                 return await action
@@ -244,20 +346,11 @@ class BandLink:
             self.state = LinkState.LOST
             raise SourceLost(f"{self._name} failed at {what}: {error}; connect to it again") from error
 
+    def _connected(self) -> BleakClient:
+        if self._client is None:
+            raise RuntimeError("the link is not open")
+        return self._client
+
     @property
     def _name(self) -> str:
         return f"the {self.band.side} band ({self.band.address})"
-
-
-@asynccontextmanager
-async def open_link(link: BandLink, backend: Backend | None) -> AsyncIterator[BandLink]:
-    """The link, open within the context, its connection ended after it."""
-    if backend is not None:
-        backend.backlogs.append(link.backlog)
-    try:
-        await link.open()
-        yield link
-    finally:
-        if backend is not None:
-            backend.backlogs.remove(link.backlog)
-        await link.close()

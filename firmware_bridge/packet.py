@@ -128,24 +128,32 @@ def encode(packet: Packet) -> bytes:
 def decode(data: bytes) -> Packet:
     """The packet in `data`. Raises BadPacket for another version or codec, a wrong CRC, length or count."""
     if len(data) < HEADER_BYTES:
-        raise BadPacket(f"a packet of {len(data)} bytes is shorter than its header of {HEADER_BYTES}")
+        raise BadPacket(
+            f"a packet of {len(data)} bytes is shorter than its header of {HEADER_BYTES}", "length"
+        )
     version_codec, flags, sequence, first_index, samples, boot, crc = HEADER.unpack_from(data)
     version = version_codec >> 4
     if version != PROTOCOL_VERSION:
-        raise BadPacket(f"a packet of protocol {version}; this version of qwrist speaks {PROTOCOL_VERSION}")
+        raise BadPacket(
+            f"a packet of protocol {version}; this version of qwrist speaks {PROTOCOL_VERSION}", "version"
+        )
     payload = data[HEADER_BYTES:]
     if crc != _crc(data[:_CRC_AT], payload):
-        raise BadPacket("a packet's CRC is wrong: it was damaged on the way")
+        raise BadPacket("a packet's CRC is wrong: it was damaged on the way", "CRC")
     try:
         codec = Codec(version_codec & 0xF)
     except ValueError:
-        raise BadPacket(f"a packet of unknown codec {version_codec & 0xF}") from None
+        raise BadPacket(f"a packet of unknown codec {version_codec & 0xF}", "codec") from None
     if codec is not Codec.RICE12 and len(payload) != samples * codec.sample_bytes:
         raise BadPacket(
-            f"a packet says {samples} samples, {samples * codec.sample_bytes} bytes, and holds {len(payload)}"
+            f"a packet says {samples} samples, {samples * codec.sample_bytes} bytes, "
+            f"and holds {len(payload)}",
+            "length",
         )
     if (samples == 0) != bool(flags & Flags.END):
-        raise BadPacket(f"a packet of {samples} samples with flags {flags:#04x}; only the end has none")
+        raise BadPacket(
+            f"a packet of {samples} samples with flags {flags:#04x}; only the end has none", "count"
+        )
     return Packet(codec, Flags(flags), sequence, first_index, boot, _unpack(payload, codec, samples))
 
 

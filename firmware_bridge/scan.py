@@ -46,7 +46,23 @@ async def find(
     return [only_one(side, [band for band in found if band.side == side], timeout_s) for side in sides]
 
 
-async def _listen(duration_s: float, backend: Backend | None, until_sides: Iterable[Side]) -> list[FoundBand]:
+async def find_again(band: FoundBand, timeout_s: float, backend: Backend | None = None) -> FoundBand:
+    """The same band, as soon as it is heard. Raises BandNotFound, BluetoothUnavailable."""
+    found = await _listen(timeout_s, backend, until_sides=(), until_address=band.address)
+    again = next((heard for heard in found if heard.address == band.address), None)
+    if again is None:
+        raise BandNotFound(
+            f"the {band.side} band ({band.address}) was not heard again in {timeout_s:g} s; bring it near"
+        )
+    return again
+
+
+async def _listen(
+    duration_s: float,
+    backend: Backend | None,
+    until_sides: Iterable[Side],
+    until_address: str | None = None,
+) -> list[FoundBand]:
     found: dict[str, FoundBand] = {}
     wanted = set(until_sides)
     try:
@@ -58,7 +74,8 @@ async def _listen(duration_s: float, backend: Backend | None, until_sides: Itera
                     found[device.address] = FoundBand(
                         band.side, device.address, name, band.version, data.rssi, device
                     )
-                if wanted and wanted <= {band.side for band in found.values()}:
+                heard = wanted and wanted <= {band.side for band in found.values()}
+                if heard or until_address in found:
                     break
     except TimeoutError:
         pass  # the time to listen is over

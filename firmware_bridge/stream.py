@@ -1,4 +1,4 @@
-"""One band's packets in, one gapless stream of samples out; each missing sample is declared."""
+"""One band's packets in, its samples out; what is missing is declared, over lost packets and lost links."""
 
 from __future__ import annotations
 
@@ -7,42 +7,51 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge.errors import SourceLost
-from edge.samples import ELECTRODES, RATE_HZ, Bool, Float32
+from edge.samples import ELECTRODES, RATE_HZ, Float32
+from firmware_bridge.control import Started
 from firmware_bridge.errors import BadPacket
 from firmware_bridge.packet import Flags, Packet, dequantize
 
 MAX_GAP_SAMPLES: Final = 20_000  # 10 s: a link that is silent for 0.5 s is lost, so this is no radio's loss
 
-_REST: Final = np.zeros(ELECTRODES, np.float32)
-_REST.setflags(write=False)
-
 
 class StreamState(NamedTuple):
-    """Where a band's stream stands, and what has been counted since START.
+    """Where a band's stream stands, and what has been counted since its first START.
 
     Within a boot of the band: `received` + `missing` == samples taken, exactly, once the end has arrived.
     """
 
-    boot: int | None = None  # of the first packet
+    boot: int | None = None  # of the last START, else of the first packet
     next_sequence: int = 0  # of the next packet, not wrapped
     next_index: int = 0  # of the next sample, not wrapped
-    held: Float32 = _REST  # the last sample, which missing ones repeat
     ended: bool = False
     packets: int = 0
-    lost: int = 0  # packets
+    lost: int = 0  # packets, as far as the band's numbering tells
     duplicates: int = 0  # packets
     received: int = 0  # samples
     missing: int = 0  # samples
 
 
 class Segment(NamedTuple):
-    """Samples that follow on those before; missing ones hold the last value."""
+    """Samples that follow on those before, after some that are missing."""
 
+    missing: int
     emg_uv: Float32  # (T, E)
-    valid: Bool  # (T,)
+
+    @property
+    def samples(self) -> int:
+        """Missing ones included."""
+        return self.missing + len(self.emg_uv)
 
 
-NOTHING: Final = Segment(np.zeros((0, ELECTRODES), np.float32), np.zeros(0, np.bool_))
+NO_SAMPLES: Final[Float32] = np.zeros((0, ELECTRODES), np.float32)
+NO_SAMPLES.setflags(write=False)
+NOTHING: Final = Segment(0, NO_SAMPLES)
+
+
+def begin(started: Started) -> StreamState:
+    """Before the first packet: what is lost of the very first is missing, too."""
+    return StreamState(started.boot, started.sequence, started.first_index)
 
 
 def step(state: StreamState, packet: Packet) -> tuple[StreamState, Segment]:
@@ -65,28 +74,44 @@ def step(state: StreamState, packet: Packet) -> tuple[StreamState, Segment]:
             f"{gap / RATE_HZ:.0f} s of the band's samples are missing, and {MAX_GAP_SAMPLES / RATE_HZ:.0f} s "
             "are the most that is bridged; keep this machine awake and the band near, and connect to it again"
         )
-    segment = _extend(state.held, gap, packet)
     after = state._replace(
         boot=packet.boot,
         next_sequence=state.next_sequence + ahead + 1,
-        next_index=state.next_index + len(segment.valid),
-        held=segment.emg_uv[-1] if len(segment.emg_uv) else state.held,
+        next_index=state.next_index + gap + len(packet.counts),
         ended=bool(packet.flags & Flags.END),
         packets=state.packets + 1,
         lost=state.lost + ahead,
         received=state.received + len(packet.counts),
         missing=state.missing + gap,
     )
-    return after, segment
+    return after, Segment(gap, dequantize(packet.counts, packet.codec))
 
 
-def _extend(held: Float32, gap: int, packet: Packet) -> Segment:
-    values = dequantize(packet.counts, packet.codec)
-    valid = np.ones(gap + len(values), np.bool_)
-    if gap:
-        valid[:gap] = False
-        values = np.concatenate([np.broadcast_to(held, (gap, ELECTRODES)), values])
-    return Segment(values, valid)
+def resume(state: StreamState, started: Started) -> tuple[StreamState, int] | None:
+    """Go on after a break where `started` says, and give how many samples it cost.
+
+    None where the band does not go on with its numbering: it has restarted, and only a clock knows.
+    """
+    gap = _difference(started.first_index, state.next_index, bits=32)
+    lost = _difference(started.sequence, state.next_sequence, bits=16)
+    if started.boot != state.boot or gap < 0 or lost < 0:
+        return None
+    return state._replace(
+        next_sequence=state.next_sequence + lost,
+        next_index=state.next_index + gap,
+        lost=state.lost + lost,
+        missing=state.missing + gap,
+    ), gap
+
+
+def restart(state: StreamState, started: Started, missing: int) -> StreamState:
+    """Go on with another boot, after `missing` samples by the host's clock."""
+    return state._replace(
+        boot=started.boot,
+        next_sequence=started.sequence,
+        next_index=started.first_index,
+        missing=state.missing + missing,
+    )
 
 
 def _difference(wrapped: int, expected: int, *, bits: int) -> int:

@@ -8,7 +8,7 @@ import pytest
 from bumble import core
 
 from edge.errors import SourceLost
-from firmware_bridge.link import BandLink, LinkState
+from firmware_bridge.link import BandLink, LinkOptions, LinkState
 from firmware_bridge.packet import Codec
 from firmware_bridge.rig import virtual_bands
 from firmware_bridge.scan import find
@@ -24,11 +24,10 @@ def with_link(use, **link_options):
             woken = asyncio.Event()
             link = BandLink(
                 band,
+                LinkOptions(Codec.PACK12, **link_options),
                 clock=rig.clock,
-                codec=Codec.PACK12,
                 wake=woken.set,
                 backend=rig.backend,
-                **link_options,
             )
             await use(rig, link, woken)
 

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import SourceLost
+from firmware_bridge.control import Started
 from firmware_bridge.errors import BadPacket
 from firmware_bridge.packet import Codec, Flags, Packet, dequantize
 from firmware_bridge.packetizer import Packetizer, PacketizerState
-from firmware_bridge.stream import MAX_GAP_SAMPLES, StreamState, step
+from firmware_bridge.stream import MAX_GAP_SAMPLES, StreamState, begin, restart, resume, step
 
 
 def sent(samples: int, per_packet: int, seed: int = 0) -> tuple[np.ndarray, list[Packet]]:
@@ -32,23 +33,15 @@ def test_every_sample_is_received_or_declared_missing(samples, per_packet, data)
         for _ in range(times):
             state, segment = step(state, packet)
             out.append(segment.emg_uv)
-            valid.append(segment.valid)
-    out, valid = np.concatenate(out), np.concatenate(valid)
-    assert len(out) == samples == state.next_index == state.received + state.missing
-    np.testing.assert_array_equal(out[valid], emg_uv[valid])
+            valid += [False] * segment.missing + [True] * len(segment.emg_uv)
+    out, valid = np.concatenate(out), np.array(valid, np.bool_)
+    assert len(valid) == samples == state.next_index == state.received + state.missing
+    np.testing.assert_array_equal(out, emg_uv[valid])
     assert (valid.sum(), (~valid).sum()) == (state.received, state.missing)
     assert state.lost == copies.count(0)
     assert state.duplicates == sum(max(0, times - 1) for times in copies)
     assert state.packets == len(packets) - state.lost
     assert state.ended
-
-
-def test_a_missing_sample_holds_the_last_value():
-    emg_uv, packets = sent(30, 10)
-    state, _ = step(StreamState(), packets[0])
-    _, second = step(state, packets[2])
-    np.testing.assert_array_equal(second.emg_uv[:10], np.repeat(emg_uv[9:10], 10, 0))
-    assert second.valid.tolist() == [False] * 10 + [True] * 10
 
 
 @given(st.integers(0, 2**40), st.integers(0, 2**40), st.integers(0, 100), st.integers(0, 100))
@@ -64,7 +57,7 @@ def test_sequence_and_index_wrap(sequence, index, lost, gap):
     )
     after, segment = step(state, packet)
     assert (after.next_sequence, after.next_index) == (sequence + lost + 1, index + gap + 5)
-    assert (after.lost, after.missing, len(segment.valid)) == (lost, gap, gap + 5)
+    assert (after.lost, after.missing, segment.samples) == (lost, gap, gap + 5)
 
 
 @pytest.mark.parametrize("index", [9, 0, 10 + 2**31])
@@ -89,3 +82,41 @@ def test_a_restart_of_the_band_is_a_lost_source():
     state, _ = step(StreamState(), packets[0])
     with pytest.raises(SourceLost, match="restarted"):
         step(state, packets[1]._replace(boot=9))
+
+
+started = st.builds(Started, st.just(3), st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF))
+
+
+@given(st.integers(0, 2**40), st.integers(0, 2**40), st.integers(0, 30_000), st.integers(0, 2**31 - 1))
+def test_after_a_break_in_the_same_boot_the_gap_is_exact(sequence, index, lost, gap):
+    state = StreamState(boot=3, next_sequence=sequence, next_index=index, missing=7)
+    begun = Started(3, (sequence + lost) & 0xFFFF, (index + gap) & 0xFFFFFFFF)
+    after, missing = resume(state, begun)
+    assert missing == gap
+    assert (after.next_sequence, after.next_index) == (sequence + lost, index + gap)
+    assert (after.missing, after.lost) == (7 + gap, lost)
+
+
+@given(started, st.integers(0, 10**6))
+def test_after_a_restart_only_a_clock_knows(begun, missing):
+    state = StreamState(boot=2, next_sequence=900, next_index=12_000, missing=7)
+    assert resume(state, begun) is None
+    after = restart(state, begun, missing)
+    assert after.missing == 7 + missing
+    again, segment = step(
+        after,
+        Packet(Codec.RAW16, Flags.NONE, begun.sequence, begun.first_index, 3, np.zeros((5, 16), np.int16)),
+    )
+    assert (segment.missing, again.received, again.lost) == (0, 5, 0)
+
+
+def test_a_band_whose_numbering_runs_back_has_restarted():
+    state = StreamState(boot=2, next_sequence=900, next_index=12_000)
+    assert resume(state, Started(2, 901, 11_999)) is None
+    assert resume(state, Started(2, 899, 12_000)) is None
+
+
+def test_what_is_lost_before_the_first_packet_is_missing():
+    packet = Packet(Codec.RAW16, Flags.NONE, 12, 1020, 1, np.zeros((5, 16), np.int16))
+    state, segment = step(begin(Started(1, 10, 1000)), packet)
+    assert (segment.missing, state.lost, state.missing) == (20, 2, 20)
