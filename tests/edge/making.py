@@ -54,7 +54,8 @@ def make_session(samples: int = 2 * RATE_HZ, seed: int = 0, **changes: Any) -> S
 def same(one: Session, other: Session) -> bool:
     """Whether two sessions hold the same, to the bit."""
     arrays = ("time_s", "emg_uv", "valid")
-    rest = ("name", "user", "condition", "sides", "filtered", "simulated", "keys", "prompts", "calibrated")
+    heading = ("name", "user", "condition", "sides", "filtered", "simulated", "calibrated", "source", "plan")
+    rest = (*heading, "keys", "prompts", "segments")
     return all(np.array_equal(getattr(one, a), getattr(other, a)) for a in arrays) and all(
         getattr(one, a) == getattr(other, a) for a in rest
     )
@@ -69,6 +70,16 @@ def cut(length: int, at: list[int]) -> list[slice]:
 def chunks_of(session: Session, at: list[int], first_index: int = 0) -> list[SampleChunk]:
     """The samples of a session as a source would deliver them."""
     return [
-        SampleChunk(first_index + part.start, session.time_s[part], session.emg_uv[part], session.valid[part])
+        SampleChunk(
+            first_index + part.start,
+            session.time_s[part],
+            session.emg_uv[part],
+            session.valid[part],
+            tuple(
+                start._replace(first_index=first_index + start.first_index)
+                for start in session.segments
+                if part.start <= start.first_index < part.stop
+            ),
+        )
         for part in cut(len(session.time_s), at)
     ]

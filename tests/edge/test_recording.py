@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
-import subprocess
-import sys
+import time
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from hypothesis import strategies as st
 
 from edge import recording, sealing
 from edge.errors import BadSession, NotEnoughData
+from edge.journal import Frame, JournalReader
 from edge.recording import Heading, Recorder, journal_path
-from edge.samples import RATE_HZ, SampleChunk
-from edge.sealing import recover
+from edge.recording_frames import Kind
+from edge.samples import RATE_HZ, KeyPress, SampleChunk, SegmentStart
+from edge.sealing import Recovered, recover
 from edge.session import Session, read_session
-from tests.edge.making import START_S, chunks_of, make_session, same
+from tests.edge.killing import forked, was_killed
+from tests.edge.making import START_S, chunks_of, make_session, same, typed
 
 SAMPLES = 400
 
@@ -241,32 +245,195 @@ def ramp(index: int, samples: int = 20) -> SampleChunk:
     return SampleChunk(int(numbers[0]), START_S + numbers / 2000, emg, np.ones((samples, 2), np.bool_))
 
 
-def record_until_killed(folder: str) -> None:
-    """What the killed process runs: it prints how many samples `add` has acknowledged."""
-    recorder = Recorder(Path(folder) / "a.hdf5", heading_of(make_session(20)))
-    for index in range(1 << 20):
-        recorder.add(ramp(index))
-        sys.stdout.write(f"{recorder.samples}\n")
-        sys.stdout.flush()
+def perform(recorder: Recorder, step: int) -> None:
+    """A recording made of steps that say which they are: every seventh is a key, the others are samples."""
+    if step % 7 == 3:
+        recorder.add_key(key_of(step))
+    else:
+        recorder.add(ramp(samples_before(step) // 20))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
-@pytest.mark.parametrize("acknowledgements", [1, 7, 150, 901])
-def test_a_killed_recorder_loses_nothing_acknowledged(tmp_path: Path, acknowledgements: int) -> None:
-    code = f"from tests.edge.test_recording import *; record_until_killed({str(tmp_path)!r})"
-    root = Path(__file__).resolve().parents[2]
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=root
-    ) as writer:
-        assert writer.stdout is not None
-        for _ in range(acknowledgements):
-            acknowledged = int(writer.stdout.readline())
-        writer.send_signal(signal.SIGKILL)
-        rest = writer.stdout.read().split("\n")
-        acknowledged = max([acknowledged, *(int(line) for line in rest[:-1])])
-    session = read_session(recover(tmp_path / "a.journal").path)
+def key_of(step: int) -> KeyPress:
+    return KeyPress("a", START_S + step, START_S + step + 0.5)
+
+
+def samples_before(step: int) -> int:
+    return 20 * sum(earlier % 7 != 3 for earlier in range(step))
+
+
+def kill_a_recorder(folder: Path, rng: random.Random) -> tuple[int, int]:
+    """Kill a recorder at a random instant; give the acknowledged steps and the recovered ones."""
+    folder.mkdir()
+    read, write = os.pipe()
+
+    def work() -> None:
+        recorder = Recorder(folder / "a.hdf5", heading_of(make_session(20)))
+        for step in range(1 << 14):  # as many acknowledgements as a pipe holds
+            perform(recorder, step)
+            os.write(write, b".")
+
+    child = forked(work)
+    os.close(write)
+    acknowledged = 0
+    for _ in range(rng.randrange(40)):
+        acknowledged += len(os.read(read, 1))
+    time.sleep(rng.random() * 3e-3)
+    os.kill(child, signal.SIGKILL)
+    while rest := os.read(read, 1 << 16):
+        acknowledged += len(rest)
+    os.close(read)
+    was_killed(child)
+    return acknowledged, recovered_steps(folder)
+
+
+def recovered_steps(folder: Path) -> int:
+    """How many steps the recovered session holds; it holds them whole, and nothing else."""
+    journal = folder / "a.journal"
+    if not journal.exists():
+        return 0
+    keys = sum(frame.kind == Kind.KEY for frame in JournalReader(journal))
+    try:
+        session = read_session(recover(journal).path)
+    except NotEnoughData:
+        return keys
     samples = len(session.time_s)
-    assert samples in (acknowledged, acknowledged + 20)  # the last may be written and not yet acknowledged
-    assert samples >= acknowledgements * 20
+    steps = samples // 20 + len(session.keys)
+    assert samples == samples_before(steps)
+    assert session.keys == tuple(key_of(step) for step in range(steps) if step % 7 == 3)
     np.testing.assert_array_equal(session.emg_uv[:, 1, 15], np.arange(samples, dtype=np.float32))
+    np.testing.assert_array_equal(session.time_s, START_S + np.arange(samples) / RATE_HZ)
     assert session.valid.all()
+    return steps
+
+
+@pytest.mark.skipif(os.name == "nt", reason="fork and SIGKILL are POSIX")
+@pytest.mark.parametrize("kills", [25, pytest.param(1000, marks=pytest.mark.slow)])
+def test_killed_recorders_lose_nothing_acknowledged(tmp_path: Path, kills: int) -> None:
+    rng = random.Random(kills)
+    for kill in range(kills):
+        acknowledged, found = kill_a_recorder(tmp_path / str(kill), rng)
+        assert found in (acknowledged, acknowledged + 1)  # the last may be written and not yet acknowledged
+
+
+def small_journal(folder: Path) -> tuple[bytes, Session]:
+    """Three chunks of five samples, a key, a prompt and a segment."""
+    valid = np.ones((15, 2), np.bool_)
+    valid[6:10, 0] = False
+    start = SegmentStart(10, "left", "reconnected", 4, 0)
+    session = make_session(15, keys=typed("h"), valid=valid, segments=(start,))
+    recorder = record(folder / "a.hdf5", session, [5, 10])
+    recorder.close()
+    return journal_path(recorder.path).read_bytes(), session
+
+
+def check_recovered(folder: Path, content: bytes, whole: Session) -> Recovered | None:
+    """Recover a damaged journal: all that it gives was recorded, where it was recorded."""
+    journal = folder / "b.journal"
+    journal.write_bytes(content)
+    recovered = None
+    with suppress(NotEnoughData):
+        recovered = recover(journal)
+    if recovered is not None:
+        found = read_session(recovered.path)
+        at = round((found.time_s[0] - START_S) * RATE_HZ)
+        part = slice(at, at + len(found.time_s))
+        np.testing.assert_allclose(found.time_s, whole.time_s[part], rtol=0, atol=1e-6)
+        assert not (found.valid & ~whole.valid[part]).any()
+        np.testing.assert_array_equal(found.emg_uv[found.valid], whole.emg_uv[part][found.valid])
+        assert set(found.keys) <= set(whole.keys)
+        assert set(found.prompts) <= set(whole.prompts)
+        assert {s._replace(first_index=s.first_index + at) for s in found.segments} <= set(whole.segments)
+        assert int(found.valid.sum()) + 2 * recovered.missing >= int(whole.valid[part].sum())
+    for path in folder.glob("b.*"):
+        path.unlink()
+    return recovered
+
+
+@pytest.mark.parametrize("step", [37, pytest.param(1, marks=pytest.mark.slow)])
+def test_cut_at_every_byte_nothing_whole_is_lost(tmp_path: Path, step: int) -> None:
+    content, session = small_journal(tmp_path)
+    for length in range(0, len(content) + 1, step):
+        recovered = check_recovered(tmp_path, content[:length], session)
+        held = [frame.kind for frame in frames_of(tmp_path, content[:length])]
+        assert (recovered.samples if recovered else 0) == 5 * held.count(Kind.SAMPLES)
+
+
+@pytest.mark.parametrize("flips", [60, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_a_flipped_bit_costs_what_it_hits_and_no_more(tmp_path: Path, flips: int) -> None:
+    content, session = small_journal(tmp_path)
+    rng = random.Random(flips)
+    whole = frames_of(tmp_path, content)
+    for _ in range(flips):
+        bit = rng.randrange(8 * len(content))
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        found = frames_of(tmp_path, bytes(damaged))
+        assert len(found) >= len(whole) - 1
+        assert found == [frame for frame in whole if frame in found]
+        if Kind.HEADING in {frame.kind for frame in found}:
+            check_recovered(tmp_path, bytes(damaged), session)
+
+
+def frames_of(folder: Path, content: bytes) -> list[Frame]:
+    (folder / "frames").write_bytes(content)
+    return list(JournalReader(folder / "frames"))
+
+
+def test_what_lies_behind_damage_is_kept_and_what_is_missing_declared(tmp_path: Path) -> None:
+    session = make_session(60, keys=(), prompts=())
+    recorder = record(tmp_path / "a.hdf5", session, [20, 40])
+    recorder.close()
+    journal = journal_path(recorder.path)
+    content = bytearray(journal.read_bytes())
+    content[len(content) // 2] ^= 1  # in the second chunk
+    journal.write_bytes(content)
+    recovered = recover(journal)
+    found = read_session(recovered.path)
+    assert (recovered.samples, recovered.missing, recovered.damage.frames) == (40, 20, 1)
+    assert found.valid[:, 0].tolist() == 20 * [True] + 20 * [False] + 20 * [True]
+    np.testing.assert_array_equal(found.emg_uv[40:], session.emg_uv[40:])
+    np.testing.assert_array_equal(found.emg_uv[20:40], np.broadcast_to(session.emg_uv[19], (20, 2, 16)))
+    np.testing.assert_allclose(found.time_s, session.time_s, rtol=0, atol=1e-6)
+    assert recovered.kept_aside is not None
+    assert recovered.kept_aside.read_bytes() == bytes(content)
+
+
+def test_a_damaged_beginning_is_left_out(tmp_path: Path) -> None:
+    session = make_session(60, keys=(), prompts=())
+    recorder = record(tmp_path / "a.hdf5", session, [20, 40])
+    recorder.close()
+    journal = journal_path(recorder.path)
+    content = bytearray(journal.read_bytes())
+    content[-2 * (20 * 138 + 33) - 99] ^= 1  # in the first chunk
+    journal.write_bytes(content)
+    recovered = recover(journal)
+    found = read_session(recovered.path)
+    assert recovered.missing == 20
+    np.testing.assert_array_equal(found.emg_uv, session.emg_uv[20:])
+    np.testing.assert_array_equal(found.time_s, session.time_s[20:])
+
+
+def test_a_long_recording_says_more_than_once_whose_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "HEADING_SAMPLES", 40)
+    session = make_session(100, keys=(), prompts=())
+    recorder = record(tmp_path / "a.hdf5", session, [20, 40, 60, 80])
+    recorder.close()
+    journal = journal_path(recorder.path)
+    content = bytearray(journal.read_bytes())
+    content[40] ^= 1
+    journal.write_bytes(content)
+    found = read_session(recover(journal).path)
+    np.testing.assert_array_equal(found.emg_uv, session.emg_uv)
+
+
+def test_without_any_heading_the_samples_stay_where_they_are(tmp_path: Path) -> None:
+    content, _ = small_journal(tmp_path)
+    journal = tmp_path / "a.journal"
+    damaged = bytearray(content)
+    damaged[40] ^= 1
+    journal.write_bytes(damaged)
+    with pytest.raises(BadSession, match="damaged where it says whose it is"):
+        recover(journal)
+    assert journal.read_bytes() == bytes(damaged)
