@@ -19,7 +19,8 @@ CHUNK_SAMPLES: Final = 64  # 32 ms, four frames: what the streaming network take
 class FileSource:
     """A SampleSource that replays `session` from its start.
 
-    speed None is as fast as it is taken, 1.0 real time, 2.0 twice that. Times are those of the recording.
+    speed None is as fast as it is taken, 1.0 real time, 2.0 twice that. Times and breaks are those of the
+    recording.
     """
 
     session: Session
@@ -47,7 +48,8 @@ class FileSource:
             if self.speed is not None:
                 due_s += (start + len(time_s)) / RATE_HZ / self.speed
             await asyncio.sleep(max(0.0, due_s - loop.time()))  # 0 lets other tasks run
-            yield SampleChunk(start, time_s, self.session.emg_uv[part], self.session.valid[part])
+            begun = tuple(s for s in self.session.segments if start <= s.first_index < start + len(time_s))
+            yield SampleChunk(start, time_s, self.session.emg_uv[part], self.session.valid[part], begun)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from edge.errors import BadInput
+from firmware_bridge.lsl.description import Channels
 from firmware_bridge.lsl.source import LslStreams
 from firmware_bridge.packet import Codec
 from personalize.base_users import forbid
@@ -144,6 +145,7 @@ def _lsl(settings: _Settings) -> Lsl:
         settings.take("left", _text, None),
         settings.take("right", _text, None),
         settings.take("unit", _text, None),
+        settings.take("channels", _channels, None),
         "arrival" if settings.take("stamps", _stamps, False) else "stream",
     )
     settings.finish()
@@ -186,6 +188,14 @@ def _codec(value: str) -> Codec:
     if value not in (names := [codec.name.lower() for codec in Codec]):
         raise ValueError(_listed(names, "or"))
     return Codec[value.upper()]
+
+
+def _channels(value: str) -> Channels:
+    """From 1, as amplifiers number them."""
+    match = re.fullmatch(r"([1-9][0-9]{0,3})-([1-9][0-9]{0,3})", value)
+    if match is None or int(match[1]) > int(match[2]):
+        raise ValueError("the first and the last, such as 1-32")
+    return Channels(int(match[1]) - 1, int(match[2]))
 
 
 def _yes_or_no(value: str) -> bool:

@@ -111,7 +111,9 @@ async def _bluetooth(spec: Ble, sides: tuple[Side, ...]) -> AsyncIterator[Bands]
             from firmware_bridge.backends.dongle import open_bumble
 
             backend = await stack.enter_async_context(open_bumble(spec.hci))
-        pair = await stack.enter_async_context(connect(sides, backend=backend, clock=clock, codec=spec.codec))
+        pair = await stack.enter_async_context(
+            connect(sides, backend=backend, clock=clock, codec=spec.codec, pair=spec.pair)
+        )
         yield Bands(pair, clock, None, simulated=False, pair=pair)
 
 

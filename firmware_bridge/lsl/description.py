@@ -26,6 +26,13 @@ _UV: Final = {
 }
 
 
+class Channels(NamedTuple):
+    """Some that follow each other, counted from 0; `stop` is the first that is not wanted."""
+
+    start: int
+    stop: int
+
+
 class Description(NamedTuple):
     """What a stream says of itself."""
 
@@ -63,6 +70,14 @@ def describe(info: pylsl.StreamInfo) -> Description:
     )
 
 
+def chosen(stream: Description, channels: Channels) -> Description:
+    """The stream as if it had these channels only. Raises BandRefused where it has fewer."""
+    if channels.stop > stream.channels:
+        raise BandRefused(f"the LSL stream {stream} has no channel {channels.stop}; see lsl:channels=")
+    part = slice(channels.start, channels.stop)
+    return stream._replace(channels=channels.stop - channels.start, units=stream.units[part])
+
+
 def check(stream: Description, bands: int) -> None:
     """Whether the stream carries `bands` bands. Raises BandRefused naming what is wrong."""
     if not stream.numeric:
@@ -70,8 +85,8 @@ def check(stream: Description, bands: int) -> None:
     if stream.channels != bands * ELECTRODES:
         raise BandRefused(
             f"the LSL stream {stream} has {stream.channels} channels; expected {bands * ELECTRODES}, "
-            f"{ELECTRODES} a band in ring order; choose them in the amplifier's program, or name the stream "
-            "of each wrist: lsl:left=NAME,right=NAME"
+            f"{ELECTRODES} a band in ring order; choose them, as in lsl:NAME,channels=1-32, or name the "
+            "stream of each wrist: lsl:left=NAME,right=NAME"
         )
     if not math.isclose(stream.rate_hz, RATE_HZ, rel_tol=1e-3):
         rate = f"{stream.rate_hz:g} Hz" if stream.rate_hz else "no regular rate"

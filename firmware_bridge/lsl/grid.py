@@ -42,6 +42,7 @@ class Piece(NamedTuple):
     """Samples that follow on those before."""
 
     missing: int  # just before them
+    uncertain: int  # by how many `missing` may be wrong
     values: Float32  # (T, C)
     next_s: float  # when the sample after the last is due, by the stamp of these that was least late
 
@@ -170,7 +171,8 @@ class Grid:
             windows=(*windows, filling)[-_WINDOWS:] if full else windows,
             open=None if full else filling,
         )
-        return after, Piece(missing, part.values, least + end / self.rate_hz)
+        uncertain = 0 if missing == 0 or self._exact(state) else round(self._limit_s(state) * self.rate_hz)
+        return after, Piece(missing, uncertain, part.values, least + end / self.rate_hz)
 
     def _offset_s(self, state: GridState, part: Stamped) -> Float64:
         offset_s: Float64 = part.time_s - (state.next_index + np.arange(len(part.time_s))) / self.rate_hz

@@ -13,15 +13,16 @@ import numpy as np
 from edge.errors import BadInput, QwristError, SourceLost
 from edge.extras import require
 from edge.samples import ELECTRODES, RATE_HZ, SIDES, Bool, Float32, SampleChunk, Side, SourceInfo
-from firmware_bridge.align import Aligner
-from firmware_bridge.lsl.description import check, describe, scale_uv
+from firmware_bridge.align import Aligner, Break
+from firmware_bridge.lsl.description import Channels, check, chosen, describe, scale_uv
 from firmware_bridge.lsl.grid import Grid, Piece
 from firmware_bridge.lsl.inlet import Inlet, find, open_inlet
-from firmware_bridge.stream import MAX_GAP_SAMPLES, Segment
+from firmware_bridge.stream import MAX_GAP_SAMPLES, NO_SAMPLES, Segment
 
 Clock = Callable[[], float]
 
 SILENCE_S: Final = MAX_GAP_SAMPLES / RATE_HZ  # a longer break is not bridged, so it is not waited for
+_BREAK_SAMPLES: Final = RATE_HZ // 2  # what a band may be silent, and no more: then a new segment begins
 
 
 class LslStreams(NamedTuple):
@@ -31,19 +32,20 @@ class LslStreams(NamedTuple):
     left: str | None = None
     right: str | None = None
     unit: str | None = None  # where the stream names none
+    channels: Channels | None = None  # of each stream; None: all
     stamps: Literal["stream", "arrival"] = "stream"  # arrival: the stream's own are not to be used
 
 
 class _Lane:
     """One stream, how far its grid has got, and the bands it carries."""
 
-    def __init__(self, inlet: Inlet, wrists: Sequence[tuple[int, slice]], scale: Float32) -> None:
+    def __init__(self, inlet: Inlet, first: int, wrists: Sequence[tuple[int, slice]], scale: Float32) -> None:
         self.inlet = inlet
+        self.channels = slice(first, first + len(scale))
         self.wrists = wrists  # wrist and its channels
         self.scale_uv = scale
         self.grid = Grid()
         self.state = self.grid.initial_state(len(scale))
-        self.held = {wrist: np.zeros(ELECTRODES, np.float32) for wrist, _ in wrists}
 
 
 class LslSource:
@@ -90,8 +92,9 @@ class LslSource:
         for lane in self._lanes:
             lost = lane.inlet.lost  # looked at first: what came before it is taken
             for stamped in lane.inlet.take():
+                wanted = stamped._replace(values=stamped.values[:, lane.channels])
                 try:
-                    lane.state, pieces = lane.grid.step(lane.state, stamped)
+                    lane.state, pieces = lane.grid.step(lane.state, wanted)
                 except QwristError as error:
                     return error
                 self._push(lane, pieces)
@@ -113,13 +116,24 @@ class LslSource:
                 self._state = self._aligner.end(self._state, wrist)
 
     def _push(self, lane: _Lane, pieces: Sequence[Piece]) -> None:
-        index = lane.state.next_index - sum(len(piece.values) + piece.missing for piece in pieces)
+        index = lane.state.next_index - sum(piece.missing + len(piece.values) for piece in pieces)
         for piece in pieces:
-            index += piece.missing + len(piece.values)
             for wrist, channels in lane.wrists:
-                segment = _segment(piece, channels, lane.scale_uv, lane.held[wrist])
-                lane.held[wrist] = segment.emg_uv[-1]
-                self._state = self._aligner.push(self._state, wrist, segment, index, piece.next_s)
+                self._place(wrist, index, piece, piece.values[:, channels] * lane.scale_uv[channels])
+            index += piece.missing + len(piece.values)
+
+    def _place(self, wrist: int, index: int, piece: Piece, emg_uv: Float32) -> None:
+        """Give a band's samples, the first of which, or missing one, is its sample `index`."""
+        missing = piece.missing
+        end = index + missing + len(emg_uv)
+        if missing >= _BREAK_SAMPLES:
+            pause = Break("reconnected", missing, piece.uncertain, index + missing)
+            self._state = self._aligner.resume(self._state, wrist, pause)
+            index, missing = index + missing, 0
+        for segment in _segments(missing, emg_uv):
+            index += segment.samples
+            due_s = piece.next_s - (end - index) / RATE_HZ
+            self._state = self._aligner.push(self._state, wrist, segment, index, due_s)
 
     def _ready(self) -> Iterator[SampleChunk]:
         while True:
@@ -129,15 +143,17 @@ class LslSource:
             yield chunk
 
 
-def _segment(piece: Piece, channels: slice, scale: Float32, held: Float32) -> Segment:
-    """A band's samples; what is missing or no number holds the last value."""
-    values = piece.values[:, channels] * scale[channels]
-    emg_uv = np.concatenate([np.broadcast_to(held, (piece.missing, ELECTRODES)), values])
-    valid: Bool = np.isfinite(emg_uv).all(1)
-    last = np.maximum.accumulate(np.where(valid, np.arange(len(valid)), -1))
-    emg_uv = np.where((last >= 0)[:, None], emg_uv[last], held)
-    valid[: piece.missing] = False
-    return Segment(emg_uv, valid)
+def _segments(missing: int, emg_uv: Float32) -> Iterator[Segment]:
+    """Samples after `missing` ones; those that are no number are missing too."""
+    present: Bool = np.logical_and.reduce(np.isfinite(emg_uv), 1)
+    for run in np.split(np.arange(len(emg_uv)), np.flatnonzero(np.diff(present)) + 1):
+        if len(run) and not present[run[0]]:
+            missing += len(run)
+            continue
+        yield Segment(missing, emg_uv[run])
+        missing = 0
+    if missing:
+        yield Segment(missing, NO_SAMPLES)
 
 
 @asynccontextmanager
@@ -164,14 +180,21 @@ async def open_lsl(
         for (_, worn), stream in zip(wanted, found, strict=True):
             opening = open_inlet(stream, clock, by_arrival=by_arrival, timeout_s=timeout_s)
             inlet = await stack.enter_async_context(opening)
-            description = describe(inlet.info)
-            both = len(worn) == len(SIDES) or description.channels == len(SIDES) * ELECTRODES
-            check(description, len(SIDES) if both else 1)
-            lanes.append(_Lane(inlet, _wrists(worn, both=both), scale_uv(description, streams.unit)))
-            filtered.append(description.filtered)
+            lanes.append(_lane(inlet, streams, worn))
+            filtered.append(describe(inlet.info).filtered)
         name = " and ".join(lane.inlet.name for lane in lanes)
         info = SourceInfo(name, RATE_HZ, tuple(sides), filtered=all(filtered))
         yield LslSource(lanes, info, woken, silence_s)
+
+
+def _lane(inlet: Inlet, streams: LslStreams, worn: Sequence[Side]) -> _Lane:
+    """The bands that an open stream carries. Raises BandRefused where it cannot."""
+    description, first = describe(inlet.info), 0
+    if streams.channels is not None:
+        description, first = chosen(description, streams.channels), streams.channels.start
+    both = len(worn) == len(SIDES) or description.channels == len(SIDES) * ELECTRODES
+    check(description, len(SIDES) if both else 1)
+    return _Lane(inlet, first, _wrists(worn, both=both), scale_uv(description, streams.unit))
 
 
 def _wanted(streams: LslStreams, sides: Sequence[Side]) -> list[tuple[str | None, tuple[Side, ...]]]:

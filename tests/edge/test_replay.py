@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.replay import FileSource, SessionKeys
-from edge.samples import SampleChunk
+from edge.samples import SampleChunk, SegmentStart
 from edge.session import write_session
 from tests.edge.making import START_S, make_session
 
@@ -31,6 +31,21 @@ def test_all_samples_once_in_order(samples: int, chunk_samples: int) -> None:
     np.testing.assert_array_equal(np.concatenate([c.valid for c in chunks]), session.valid)
     ends = np.cumsum([len(c.time_s) for c in chunks])
     assert [c.first_index for c in chunks] == [0, *ends[:-1]]
+
+
+def test_breaks_are_where_they_were() -> None:
+    breaks = (
+        SegmentStart(10, "left", "reconnected", 5, 0),
+        SegmentStart(64, "right", "restarted", 7, 3),
+        SegmentStart(199, "left", "reconnected", 1, 0),
+    )
+    chunks = asyncio.run(collect(FileSource(make_session(200, segments=breaks))))
+    assert [(c.first_index, c.segments) for c in chunks] == [
+        (0, breaks[:1]),
+        (64, breaks[1:2]),
+        (128, ()),
+        (192, breaks[2:]),
+    ]
 
 
 def test_from_a_file(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import BadInput
+from firmware_bridge.lsl.description import Channels
 from firmware_bridge.lsl.source import LslStreams
 from firmware_bridge.packet import Codec
 from qwrist.band_spec import Ble, File, Lsl, Sim, parse
@@ -33,9 +34,10 @@ from qwrist.band_spec import Ble, File, Lsl, Sim, parse
         ("file:C:\\a,b=c.hdf5,speed=4", File(Path("C:\\a,b=c.hdf5"), 4.0)),
         ("file:a.hdf5,speed=0.01", File(Path("a.hdf5"), 0.01)),
         ("lsl:", Lsl()),
+        ("lsl:Muovi,channels=1-32", Lsl(LslStreams("Muovi", channels=Channels(0, 32)))),
         ("lsl:Quattro 1", Lsl(LslStreams("Quattro 1"))),
         ("lsl:amp, old,unit=uv", Lsl(LslStreams("amp, old", unit="uv"))),
-        ("lsl:left=A,right=B,stamps=arrival", Lsl(LslStreams(None, "A", "B", None, "arrival"))),
+        ("lsl:left=A,right=B,stamps=arrival", Lsl(LslStreams(None, "A", "B", stamps="arrival"))),
     ],
 )
 def test_settings(text, spec):
@@ -63,6 +65,8 @@ def test_settings(text, spec):
         ("sim:colour=red", "sim: knows no 'colour'; it has wearer, difficulty, speed, script, mtu and codec"),
         ("lsl:A,left=B,both=C", "lsl: has both twice"),
         ("lsl:stamps=mine", "lsl: stamps is 'mine'; expected arrival or stream"),
+        ("lsl:channels=0-31", "lsl: channels is '0-31'; expected the first and the last, such as 1-32"),
+        ("lsl:channels=32-1", "lsl: channels is '32-1'; expected"),
         ("lsl:middle=A", "lsl: knows no 'middle'"),
     ],
 )

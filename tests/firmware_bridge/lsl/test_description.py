@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.errors import BandRefused
-from firmware_bridge.lsl.description import Description, check, scale_uv
+from firmware_bridge.lsl.description import Channels, Description, check, chosen, scale_uv
 
 GOOD = Description("amp", "EMG", 32, 2000.0, numeric=True, units=("microvolts",) * 32)
 
@@ -46,6 +46,14 @@ def test_the_usual_spellings_of_a_unit(told, uv):
 def test_each_channel_may_have_its_unit():
     units = ("millivolts",) * 16 + ("microvolts",) * 16
     np.testing.assert_array_equal(scale_uv(GOOD._replace(units=units)), [1e3] * 16 + [1] * 16)
+
+
+def test_channels_are_chosen_with_their_units():
+    muovi = GOOD._replace(channels=38, units=("microvolts",) * 32 + ("counts",) * 6)
+    check(chosen(muovi, Channels(0, 32)), 2)
+    np.testing.assert_array_equal(scale_uv(chosen(muovi, Channels(16, 32))), np.ones(16))
+    with pytest.raises(BandRefused, match="has no channel 40"):
+        chosen(muovi, Channels(8, 40))
 
 
 @pytest.mark.parametrize(

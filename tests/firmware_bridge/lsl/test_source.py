@@ -12,6 +12,7 @@ import pytest
 from edge.errors import BadInput, SourceLost
 from edge.samples import RATE_HZ
 from firmware_bridge.errors import BandNotFound, BandRefused
+from firmware_bridge.lsl.description import Channels
 from firmware_bridge.lsl.source import LslStreams, open_lsl
 from tests.firmware_bridge.lsl.loopback import Amplifier, network
 
@@ -41,6 +42,7 @@ class Heard:
     """What a source delivered until it was lost, or `samples` were there."""
 
     def __init__(self, chunks, lost, info):
+        self.segments = [start for chunk in chunks for start in chunk.segments]
         self.first = [chunk.first_index for chunk in chunks]
         self.lengths = [len(chunk.time_s) for chunk in chunks]
         self.time_s, self.emg_uv, self.valid = (
@@ -140,6 +142,16 @@ def test_one_band_of_a_stream_with_both_or_with_one(amplifier, side):
     np.testing.assert_array_equal(heard.emg_uv[:, wrist], sent[:, :16])
 
 
+def test_channels_are_chosen_from_a_stream_that_has_more(amplifier):
+    band, sent = amplifier("muovi", 38), noise(SAMPLES, 38)
+
+    async def act():
+        band.send(sent)
+
+    heard = listen(LslStreams("muovi", channels=Channels(3, 35)), act)
+    np.testing.assert_array_equal(heard.emg_uv.reshape(SAMPLES, 32), sent[:, 3:35])
+
+
 def test_samples_that_the_amplifier_lost_are_declared(amplifier):
     band, sent = amplifier("lossy"), noise(SAMPLES, 32)
 
@@ -174,6 +186,12 @@ def test_a_program_that_starts_again_goes_on_in_the_same_stream(amplifier):
     missing = round(pause_s * RATE_HZ)
     heard = listen(LslStreams("again"), act, samples=SAMPLES + missing)
     assert heard.lost is None
+    assert [(start.side, start.reason) for start in heard.segments] == [
+        ("left", "reconnected"),
+        ("right", "reconnected"),
+    ]
+    assert all(heard.valid[start.first_index].all() for start in heard.segments)
+    assert all(abs(start.missing - missing) <= 1 for start in heard.segments)
     assert abs(int((~heard.valid[:, 0]).sum()) - missing) <= 1  # two estimates of one sender's clock
     np.testing.assert_array_equal(heard.emg_uv[heard.valid[:, 0]].reshape(-1, 32)[:4500], sent[:4500])
 
