@@ -44,7 +44,8 @@ class Served(NamedTuple):
 
     async def wait(self) -> None:
         """Until the source has ended and hosts have had time to go. Raises the source's error."""
-        await self.streaming
+        await asyncio.wait([self.streaming])  # which leaves it running where the wait itself is cancelled
+        self.streaming.result()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LINGER_S):
                 while any(band.connected for band in self.rig.bands.values()):  # noqa: ASYNC110
