@@ -49,7 +49,7 @@ def packet_samples(codec: Codec, mtu: int) -> int:
 
 
 class PacketizerState(NamedTuple):
-    """Samples that do not fill a packet yet, and what comes next."""
+    """Samples that do not fill a packet yet, and what comes next, counted from the band's boot."""
 
     counts: Counts = _NONE  # (n, E)
     next_index: int = 0  # of the sample after `counts`
@@ -84,14 +84,21 @@ class Packetizer:
             if valid[start]:
                 state, full = self._fill(state, counts[start:stop])
             else:
-                state, full = self._flush(state)
+                state, full = self.flush(state)
                 state = state._replace(next_index=state.next_index + stop - start)
             packets += full
         return state, packets
 
+    def flush(self, state: PacketizerState) -> tuple[PacketizerState, list[Packet]]:
+        """Send what was begun as it is: another codec or MTU can go on from the state."""
+        if len(state.counts) == 0:
+            return state, []
+        packet = self._packet(state.next_sequence, state.next_index - len(state.counts), state.counts)
+        return PacketizerState(_NONE, state.next_index, state.next_sequence + 1), [packet]
+
     def end(self, state: PacketizerState) -> list[Packet]:
         """The last samples, and the packet that says that there are no more."""
-        state, packets = self._flush(state)
+        state, packets = self.flush(state)
         return [
             *packets,
             Packet(self.codec, Flags.END, state.next_sequence, state.next_index, self.boot, _NONE),
@@ -118,12 +125,6 @@ class Packetizer:
         fits = np.minimum(rice.sizes(ahead), packed) <= self.value_bytes - HEADER_BYTES
         fit = int(np.argmin(fits)) if not fits.all() else len(ahead)
         return fit if fit < len(ahead) or len(ahead) == self.samples else 0
-
-    def _flush(self, state: PacketizerState) -> tuple[PacketizerState, list[Packet]]:
-        if len(state.counts) == 0:
-            return state, []
-        packet = self._packet(state.next_sequence, state.next_index - len(state.counts), state.counts)
-        return PacketizerState(_NONE, state.next_index, state.next_sequence + 1), [packet]
 
     def _packet(self, sequence: int, first_index: int, counts: Counts) -> Packet:
         codec = self.codec

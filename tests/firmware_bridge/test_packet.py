@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from binascii import crc_hqx
+from contextlib import suppress
+from pathlib import Path
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -24,6 +29,8 @@ from firmware_bridge.packet import (
 )
 
 codecs = st.sampled_from(Codec)
+VECTORS = json.loads((Path(__file__).parent / "golden" / "packets.json").read_text())
+SPECIFICATION = Path(__file__).resolve().parents[2] / "docs" / "formats" / "packet.md"
 
 
 @st.composite
@@ -51,6 +58,14 @@ def test_what_was_encoded_is_decoded(packet):
         assert len(encode(packet)) == HEADER_BYTES + len(packet.counts) * packet.codec.sample_bytes
 
 
+@given(codecs, st.integers(21, 255), st.integers(0, 2**32 - 1))
+def test_a_packet_holds_up_to_255_samples_of_anything(codec, samples, seed):
+    top = 1 << (codec.bits - 1)
+    counts = np.random.default_rng(seed).integers(-top, top, (samples, 16)).astype(np.int16)
+    decoded = decode(encode(Packet(codec, Flags.NONE, 0, 0, 0, counts)))
+    np.testing.assert_array_equal(decoded.counts, counts)
+
+
 @given(packets(), st.data())
 def test_any_flipped_bit_is_refused(packet, data):
     damaged = bytearray(encode(packet))
@@ -60,14 +75,26 @@ def test_any_flipped_bit_is_refused(packet, data):
         decode(bytes(damaged))
 
 
-@given(packets(), st.data())
-def test_any_other_length_is_refused(packet, data):
+@settings(max_examples=30)
+@given(packets())
+def test_any_other_length_is_refused(packet):
     whole = encode(packet)
-    cut = data.draw(st.integers(0, len(whole) - 1))
-    with pytest.raises(BadPacket):
-        decode(whole[:cut])
+    for cut in range(len(whole)):
+        with pytest.raises(BadPacket):
+            decode(whole[:cut])
     with pytest.raises(BadPacket):
         decode(whole + b"\0")
+
+
+@given(packets(), st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=4), st.data())
+def test_what_is_malformed_behind_a_right_checksum_is_refused_or_read(packet, changes, data):
+    damaged = bytearray(encode(packet))
+    for place, value in changes:
+        damaged[place % len(damaged)] = value
+    damaged = damaged[: data.draw(st.integers(HEADER_BYTES, len(damaged)))]
+    damaged[10:12] = crc_hqx(damaged[12:], crc_hqx(damaged[:10], 0xFFFF)).to_bytes(2, "little")
+    with suppress(BadPacket):
+        assert len(decode(bytes(damaged)).counts) == damaged[8]
 
 
 @given(st.binary(max_size=64))
@@ -84,6 +111,31 @@ def test_the_layout_is_the_documented_one():
         "11 00 34 12 ef be ad de 01 07 50 a4 "  # header; the CRC by a bitwise CRC-16/IBM-3740
         "f8 9f ff fa bf ff fc df ff fe ff ff 00 10 00 02 30 00 04 50 00 06 70 00"
     )
+
+
+@pytest.mark.parametrize("vector", VECTORS["packets"], ids=lambda vector: vector["what"])
+def test_golden_packets_are_read_and_written(vector):
+    data = bytes.fromhex(vector["hex"])
+    packet = decode(data)
+    assert packet.codec.name.lower() == vector["codec"]
+    assert packet[1:5] == (vector["flags"], vector["sequence"], vector["first_index"], vector["boot"])
+    assert packet.counts.tolist() == vector["counts"]
+    assert encode(packet) == data
+
+
+@pytest.mark.parametrize("vector", VECTORS["refused"], ids=lambda vector: vector["what"])
+def test_golden_faults_are_refused_by_name(vector):
+    with pytest.raises(BadPacket, match=vector["says"]):
+        decode(bytes.fromhex(vector["hex"]))
+
+
+def test_the_examples_of_the_specification_are_golden():
+    examples = [vector for vector in VECTORS["packets"] if "the specification's example" in vector["what"]]
+    text = SPECIFICATION.read_text()
+    assert len(examples) == 3
+    for vector in examples:
+        spaced = bytes.fromhex(vector["hex"]).hex(" ")
+        assert f"    {spaced[:35]}\n    {spaced[36:]}\n" in text
 
 
 def test_sequence_and_index_wrap_to_their_widths():

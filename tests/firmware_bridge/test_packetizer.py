@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -58,7 +58,8 @@ def test_packet_lengths_are_those_of_the_specification():
     assert [packet_samples(codec, mtu) for mtu in (517, 247) for codec in Codec] == [13, 19, 31, 7, 7, 31]
 
 
-@given(st.integers(39, 517), st.floats(0.1, 3000), st.data())
+@settings(max_examples=40)
+@given(st.integers(39, 600), st.floats(0.1, 3000), st.data())
 def test_a_rice_packet_takes_what_fits_and_chunk_sizes_change_nothing(mtu, rms_uv, data):
     emg_uv = np.random.default_rng(0).normal(0, rms_uv, (120, 16)).astype(np.float32)
     valid = np.ones(len(emg_uv), np.bool_)
@@ -70,11 +71,35 @@ def test_a_rice_packet_takes_what_fits_and_chunk_sizes_change_nothing(mtu, rms_u
     assert {packet.codec for packet in packets} <= {Codec.RICE12, Codec.PACK12}
     counts = np.concatenate([packet.counts for packet in packets])
     np.testing.assert_array_equal(counts, quantize(emg_uv, Codec.PACK12))
-    for packet, data, after in zip(packets[:-2], whole, packets[1:], strict=False):
-        assert len(data) <= mtu - 3
+    room = min(mtu - 3, 512)
+    for packet, wire, after in zip(packets[:-2], whole, packets[1:], strict=False):
+        assert len(wire) <= room
         more = np.concatenate([packet.counts, after.counts[:1]])
-        assert len(packet.counts) == 31 or min(rice.sizes(more)[-1], 24 * len(more)) > mtu - 3 - 12
+        assert len(packet.counts) == 31 or min(rice.sizes(more)[-1], 24 * len(more)) > room - 12
         assert (packet.codec is Codec.RICE12) == (len(rice.encode(packet.counts)) < 24 * len(packet.counts))
+
+
+@given(st.permutations(list(Codec)), st.integers(0, 2**32), st.integers(0, 2**16), st.integers(0, 90))
+def test_numbering_runs_on_from_codec_to_codec(codecs, index, sequence, samples):
+    """As over a step-down, a STOP and START, or another connection within a boot."""
+    emg_uv = noise_uv(3 * samples)[:, 0]
+    state, packets = PacketizerState(next_index=index, next_sequence=sequence), []
+    for codec, part in zip(codecs, np.split(emg_uv, 3), strict=True):
+        packetizer = Packetizer.for_mtu(codec, 247)
+        state, full = packetizer.step(state, part, np.ones(samples, np.bool_))
+        state, begun = packetizer.flush(state)
+        packets += full + begun
+    assert state == PacketizerState(state.counts, index + 3 * samples, sequence + len(packets))
+    assert len(state.counts) == 0
+    assert [packet.sequence for packet in packets] == list(range(sequence, sequence + len(packets)))
+    for packet in packets:
+        error_uv = (
+            dequantize(packet.counts, packet.codec)
+            - emg_uv[packet.first_index - index :][: len(packet.counts)]
+        )
+        assert np.abs(error_uv).max() <= packet.codec.gain_uv_per_lsb / 2 + 1e-3
+        index_after = packet.first_index + len(packet.counts)
+    assert not packets or index_after == index + 3 * samples
 
 
 def test_all_packets_but_the_last_of_a_run_are_full():
