@@ -24,7 +24,7 @@ class BandReport(NamedTuple):
     """One board's figures. Instructions are counted by QEMU: no cycles, no memory waits."""
 
     board: str
-    identical: bool  # every packet, and all that is said of the reference's
+    identical: bool  # every packet, and all that is said of the reference's and the golden ones
     flash_bytes: int  # of all of firmware_bridge/firmware, decoder included, compiled for size
     band_bytes: int  # of RAM: qwb_band
     stack_bytes: int  # high-water mark of the whole program
@@ -100,6 +100,8 @@ def band_report(board: toolchain.Board, folder: Path) -> BandReport:
     counts = typing_counts()
     courses = [stream(codec, counts) for codec in Codec]
     courses += [readings(reference_packets(codec, counts[:200])) for codec in Codec]
+    packets = [data for data, _ in banding.golden().taken]
+    courses.append(readings(packets) + b"".join(map(banding.decode, banding.golden().refused)))
     found = [answers(builds.there, folder, course) for course in courses]
     expected = [answers(builds.here, folder, course) for course in courses]
     streams = [measured for _, measured in found[: len(Codec)]]

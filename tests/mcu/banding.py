@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ from firmware_bridge.packet import Codec, Counts
 
 Int16 = npt.NDArray[np.int16]
 
+_GOLDEN: Final = Path(__file__).parents[1] / "firmware_bridge/golden/packets.json"
 _ROOM: Final = 255  # samples that a packet's header can count
 _HEADER: Final = struct.Struct("<BBBBHI")
 _MEASURED: Final = struct.Struct("<IIIII")
@@ -50,6 +52,13 @@ class Header(NamedTuple):
     counts: Counts  # (T, E)
 
 
+class Golden(NamedTuple):
+    """tests/firmware_bridge/golden/packets.json: what every decoder takes, and what it refuses."""
+
+    taken: tuple[tuple[bytes, Header], ...]
+    refused: tuple[bytes, ...]
+
+
 class Answer(NamedTuple):
     """qwb_answer."""
 
@@ -69,6 +78,26 @@ class Measured(NamedTuple):
 
 
 NOTHING, REFUSE_WRITE, MEASURE, IDENTIFY = range(4)  # qwb_task
+
+
+def golden() -> Golden:
+    """Read the golden packets."""
+    content = json.loads(_GOLDEN.read_text())
+    taken = [
+        (
+            bytes.fromhex(packet["hex"]),
+            Header(
+                Codec[packet["codec"].upper()].value,
+                packet["flags"],
+                packet["boot"],
+                packet["sequence"],
+                packet["first_index"],
+                np.array(packet["counts"], np.int16).reshape(-1, ELECTRODES),
+            ),
+        )
+        for packet in content["packets"]
+    ]
+    return Golden(tuple(taken), tuple(bytes.fromhex(packet["hex"]) for packet in content["refused"]))
 
 
 def boot(traits: Traits) -> bytes:

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from edge.samples import ELECTRODES
 from firmware_bridge.errors import BadPacket
 from firmware_bridge.packet import HEADER_BYTES, Codec, Flags, Packet, decode, encode
-from tests.mcu.banding import Header
+from tests.mcu.banding import Header, golden
 
 u8, u16, u32 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32))
 NO_SAMPLE = np.zeros((0, ELECTRODES), np.int16)
@@ -73,6 +73,20 @@ def test_both_write_the_same_bytes_and_read_them(band, packet):
     data = encode(packet)
     assert band.encode(header_of(packet)) == data
     assert_same(band.decode(data), packet)
+
+
+@pytest.mark.parametrize(("data", "header"), golden().taken)
+def test_the_golden_packets_are_read_and_written(band, data, header):
+    found = band.decode(data)
+    assert isinstance(found, Header)
+    assert found[:-1] == header[:-1]
+    np.testing.assert_array_equal(found.counts, header.counts)
+    assert band.encode(header) == data
+
+
+@pytest.mark.parametrize("data", golden().refused)
+def test_what_is_golden_to_refuse_is_refused(band, data):
+    assert band.decode(data) in TAKEN_BY_NOBODY
 
 
 @settings(max_examples=300)
