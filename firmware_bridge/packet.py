@@ -75,8 +75,8 @@ class Packet(NamedTuple):
 
     codec: Codec
     flags: Flags
-    sequence: int  # u16, one a packet, from 0 at START
-    first_index: int  # u32, index of the first sample since START: the band's clock in samples
+    sequence: int  # u16, one a packet, from 0 at the band's boot
+    first_index: int  # u32, index of the first sample since boot: the band's clock in samples
     boot: int  # u8, changes when the band restarts
     counts: Counts  # (T, E)
 
@@ -106,7 +106,7 @@ def samples_per_packet(codec: Codec, mtu: int) -> int:
 
 
 def minimum_mtu(codec: Codec) -> int:
-    """The smallest MTU that carries a sample: 47 for raw16, 39 for pack12."""
+    """The smallest MTU that carries a sample: 47 for raw16, 39 for the others."""
     return HEADER_BYTES + codec.sample_bytes + NOTIFICATION_OVERHEAD_BYTES
 
 

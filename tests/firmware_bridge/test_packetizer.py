@@ -92,14 +92,11 @@ def test_numbering_runs_on_from_codec_to_codec(codecs, index, sequence, samples)
     assert state == PacketizerState(state.counts, index + 3 * samples, sequence + len(packets))
     assert len(state.counts) == 0
     assert [packet.sequence for packet in packets] == list(range(sequence, sequence + len(packets)))
-    for packet in packets:
-        error_uv = (
-            dequantize(packet.counts, packet.codec)
-            - emg_uv[packet.first_index - index :][: len(packet.counts)]
-        )
-        assert np.abs(error_uv).max() <= packet.codec.gain_uv_per_lsb / 2 + 1e-3
-        index_after = packet.first_index + len(packet.counts)
-    assert not packets or index_after == index + 3 * samples
+    sent_uv = [dequantize(packet.counts, packet.codec) for packet in packets]
+    for packet, values in zip(packets, sent_uv, strict=True):
+        taken_uv = emg_uv[packet.first_index - index :][: len(values)]
+        assert np.abs(values - taken_uv).max() <= packet.codec.gain_uv_per_lsb / 2 + 1e-3
+    assert sum(map(len, sent_uv)) == 3 * samples
 
 
 def test_all_packets_but_the_last_of_a_run_are_full():
