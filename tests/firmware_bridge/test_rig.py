@@ -78,7 +78,7 @@ def test_a_source_that_breaks_is_a_lost_link_here_and_its_own_error_there():
     async def run():
         async with (
             virtual_bands(ArraySource(noise_uv(3000), fails_at=2500)) as rig,
-            connect(backend=rig.backend, clock=rig.clock) as bands,
+            connect(backend=rig.backend, clock=rig.clock, resume_s=0) as bands,
         ):
             with pytest.raises(SourceLost, match="disconnected"):
                 async for _ in bands.chunks():
