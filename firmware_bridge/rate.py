@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 from edge.samples import RATE_HZ
 from firmware_bridge.errors import BandRefused
 
-# Within a window the least delayed packet counts, as in the clock. That delay differs by 0.1 s at most between
-# two windows of a link that carries its packets: 1 %. It differs by more once where a transmit queue fills up
-# for good, where this machine has slept, or where the least delayed packets of two windows are neighbours. Only
-# a band's crystal does so twice running. The next rate in use is 2048 Hz, 2.4 % off.
+# Within a window the least delayed packet counts, as in the clock. That delay differs by 0.1 s at most
+# between two windows of a link that carries its packets: 1 %. It differs by more once where a transmit
+# queue fills up for good, where this machine has slept, or where the least delayed packets of two windows
+# are neighbours. Only a band's crystal does so twice running. The next rate in use is 2048 Hz, 2.4 % off.
 _WINDOW_S: Final = 10.0
 _TOLERANCE: Final = 0.015
 
