@@ -46,15 +46,15 @@ def real(path: Path) -> Iterator[Signal]:
     with np.load(path) as stored:
         emg_uv = stored["emg_int16"] * np.float32(stored["mv_per_lsb"] * 1e3)
         forearm = np.array([name.startswith("F") for name in stored["channels"]])
-    monopolar = list(emg_uv[:, :, forearm])
-    yield Signal("real, forearm, monopolar", monopolar)
-    yield Signal("real, forearm, monopolar, its strongest trial", [strongest(monopolar)])
     for name, ring in (("real, forearm", forearm), ("real, wrist", ~forearm)):
         ring_uv = emg_uv[:, :, ring]
         ring_uv = ring_uv - ring_uv.mean(axis=2, keepdims=True)
         whole = np.take(ring_uv, np.arange(ELECTRODES) % ring_uv.shape[2], axis=2)  # the wrist's has twelve
         yield Signal(name, list(whole))
         yield Signal(f"{name}, its strongest trial", [strongest(list(whole))])
+    monopolar = list(emg_uv[:, :, forearm])
+    yield Signal("real, forearm, monopolar", monopolar)
+    yield Signal("real, forearm, monopolar, its strongest trial", [strongest(monopolar)])
 
 
 def strongest(trials: list[Float32]) -> Float32:
