@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
@@ -16,6 +16,8 @@ from firmware_bridge.backends import Backend
 from firmware_bridge.errors import BandNotFound, BluetoothUnavailable
 from firmware_bridge.gatt import BAND_SERVICE, parse_name
 from firmware_bridge.packet import PROTOCOL_VERSION
+
+_RIVAL_S: Final = 0.25  # bands advertise every 100 ms: so long is listened for another of the same side
 
 
 class FoundBand(NamedTuple):
@@ -38,7 +40,7 @@ async def scan(duration_s: float = 3.0, backend: Backend | None = None) -> list[
 async def find(
     sides: Sequence[Side], timeout_s: float = 10.0, backend: Backend | None = None
 ) -> list[FoundBand]:
-    """One band for each side, in the order of `sides`.
+    """One band for each side, in the order of `sides`; once all are heard, others are listened for briefly.
 
     Raises BandNotFound where one is missing or two answer for a side, BluetoothUnavailable.
     """
@@ -65,18 +67,22 @@ async def _listen(
 ) -> list[FoundBand]:
     found: dict[str, FoundBand] = {}
     wanted = set(until_sides)
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + duration_s
     try:
         scanner = BleakScanner(service_uuids=[BAND_SERVICE], backend=backend and backend.scanner)
-        async with asyncio.timeout(duration_s), scanner:
+        async with asyncio.timeout_at(until_s) as listening, scanner:
             async for device, data in scanner.advertisement_data():
                 name = data.local_name or device.name
                 if (band := parse_name(name)) is not None and name is not None:
                     found[device.address] = FoundBand(
                         band.side, device.address, name, band.version, data.rssi, device
                     )
-                heard = wanted and wanted <= {band.side for band in found.values()}
-                if heard or until_address in found:
+                if until_address in found:
                     break
+                if wanted and wanted <= {band.side for band in found.values()}:
+                    wanted = set()
+                    listening.reschedule(min(until_s, loop.time() + _RIVAL_S))
     except TimeoutError:
         pass  # the time to listen is over
     except (BleakError, OSError) as error:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from bleak.exc import BleakError
 
+from firmware_bridge.band_script import Claims, Script
 from firmware_bridge.errors import BandNotFound, BluetoothUnavailable
 from firmware_bridge.rig import virtual_bands
 from firmware_bridge.scan import FoundBand, find, only_one, scan
@@ -17,6 +18,18 @@ def test_two_bands_for_a_side_are_named():
     bands = [FoundBand("left", f"C0:00:00:00:00:0{i}", "Qwrist1L", 1, -50, None) for i in range(2)]
     with pytest.raises(BandNotFound, match=r"2 left bands are on the air .*00 and C0.*01.; switch one off"):
         only_one("left", bands, 10.0)
+
+
+def test_a_rival_is_noticed_by_whoever_looks_for_one_band():
+    """Both say that they are left: the first that is heard is not simply taken."""
+
+    async def run():
+        script = Script(right=Claims(side="left"))
+        async with virtual_bands(ArraySource(noise_uv(100)), script=script) as rig, asyncio.timeout(30):
+            await find(("left",), 3600.0, rig.backend)
+
+    with pytest.raises(BandNotFound, match="2 left bands are on the air"):
+        asyncio.run(run())
 
 
 def test_another_protocol_is_named_before_connecting():
