@@ -358,19 +358,19 @@ def test_cut_at_every_byte_nothing_whole_is_lost(tmp_path: Path, step: int) -> N
         assert (recovered.samples if recovered else 0) == 5 * held.count(Kind.SAMPLES)
 
 
-@pytest.mark.parametrize("flips", [60, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("flips", [500, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_a_flipped_bit_costs_what_it_hits_and_no_more(tmp_path: Path, flips: int) -> None:
     content, session = small_journal(tmp_path)
     rng = random.Random(flips)
     whole = frames_of(tmp_path, content)
-    for _ in range(flips):
+    for flip in range(flips):
         bit = rng.randrange(8 * len(content))
         damaged = bytearray(content)
         damaged[bit // 8] ^= 1 << bit % 8
         found = frames_of(tmp_path, bytes(damaged))
         assert len(found) >= len(whole) - 1
         assert found == [frame for frame in whole if frame in found]
-        if Kind.HEADING in {frame.kind for frame in found}:
+        if flip % 20 == 0 and Kind.HEADING in {frame.kind for frame in found}:
             check_recovered(tmp_path, bytes(damaged), session)
 
 

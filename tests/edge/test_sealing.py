@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from tests.edge.test_recording import heading_of, record
 SAMPLES = 60
 AWAY = 1000  # samples between the end of a session and its continuation
 SEALING = tuple(
-    str(Path("edge") / name) for name in ("sealing.py", "files.py", "session.py", "session_layout.py")
+    str(Path("edge") / f"{name}.py") for name in ("sealing", "files", "session", "session_layout")
 )
 
 
@@ -188,7 +189,7 @@ def test_killed_at_any_line_a_seal_can_be_repeated(tmp_path: Path, step: int, co
             go_on(folder, session, more)
         else:
             record(folder / "a.hdf5", session, [20]).close()
-        killed = killed_at_line(line, SEALING, lambda journal=folder / "a.journal": recover(journal))
+        killed = killed_at_line(line, SEALING, partial(recover, folder / "a.journal"))
         held = folder / "a.hdf5"
         if continued or not (folder / "a.journal").exists():
             read_session(held)  # the old one or the new one, whole

@@ -11,12 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import BadSession
-from edge.samples import RATE_HZ, KeyPress, Prompt
+from edge.samples import RATE_HZ, KeyPress, Prompt, SegmentStart
 from edge.session import PROMPTED, Session, read_session, write_session
+from edge.session_layout import Plan
 from tests.edge.making import START_S, make_session, same
 
 SAMPLES = 100
 TIMES = START_S + np.arange(SAMPLES) / RATE_HZ
+
+LEFT = np.stack([np.ones(SAMPLES, np.bool_), np.zeros(SAMPLES, np.bool_)], 1)
+START = SegmentStart(50, "left", "reconnected", 9, 0)
 
 
 def with_value(array: np.ndarray[Any, Any], at: Any, value: float) -> np.ndarray[Any, Any]:
@@ -50,6 +54,12 @@ def with_value(array: np.ndarray[Any, Any], at: Any, value: float) -> np.ndarray
         ({"keys": (KeyPress("a", 2.0, 1.0),)}, "'a' is released at 1.0"),
         ({"keys": (KeyPress("a", np.nan, 1.0),)}, "'a'"),
         ({"keys": (KeyPress("a", 2.0, 3.0), KeyPress("b", 1.0, 3.0))}, "'b' at 1.0 s comes after"),
+        (
+            {"sides": ("left",), "valid": LEFT, "segments": (START._replace(side="right"),)},
+            "segment of the right band begins, which was not worn",
+        ),
+        ({"segments": (START._replace(first_index=SAMPLES),)}, "begins at sample 100 of 100"),
+        ({"segments": (START, START._replace(first_index=1))}, "sample 1 comes after a later one"),
         ({"prompts": (Prompt("x", 2.0, 1.0),)}, "'x' ends at 1.0"),
         ({"prompts": (Prompt("x", 2.0, 3.0), Prompt("y", 1.0, 3.0))}, "'y' at 1.0 s comes after"),
     ],
@@ -86,6 +96,14 @@ def sessions(draw: st.DrawFn) -> Session:
     valid = (rng.random((samples, 2)) > draw(st.sampled_from([-1.0, 0.1, 0.9]))) & worn
     presses = sorted(draw(st.lists(st.tuples(finite, st.floats(0, 1), texts), max_size=4)))
     prompts = sorted(draw(st.lists(st.tuples(finite, st.floats(0, 9), texts), max_size=3)))
+    starts = st.builds(
+        SegmentStart,
+        st.integers(0, samples - 1),
+        st.sampled_from(sides),
+        st.sampled_from(["reconnected", "restarted"]),
+        st.integers(0, 2**40),
+        st.integers(0, 2**40),
+    )
     return make_session(
         samples,
         sides=sides,
@@ -96,6 +114,9 @@ def sessions(draw: st.DrawFn) -> Session:
         simulated=draw(st.booleans()),
         keys=tuple(KeyPress(key, at, at + held) for at, held, key in presses),
         prompts=tuple(Prompt(text, at, at + held) for at, held, text in prompts),
+        segments=tuple(sorted(draw(st.lists(starts, max_size=3)), key=lambda start: start.first_index)),
+        source=draw(texts),
+        plan=draw(st.none() | st.builds(Plan, deck=st.integers(0, 99), wanted_s=st.floats(1, 1e5))),
     )
 
 
@@ -121,6 +142,9 @@ def test_same_notices_every_field() -> None:
         {"keys": session.keys[1:]},
         {"prompts": ()},
         {"calibrated": False},
+        {"segments": (START,)},
+        {"source": "others"},
+        {"plan": Plan(deck=1, wanted_s=60.0)},
     ]
     assert same(make_session(SAMPLES), session)
     for change in changes:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from edge import session_layout as layout
 from edge.charset import CHARSET
 from edge.errors import BadSession
-from edge.samples import RATE_HZ, KeyPress, Prompt
+from edge.samples import RATE_HZ, KeyPress, Prompt, SegmentStart
 from edge.session import read_session, write_session
 from tests.edge.making import START_S, make_session, same, shared_data
 
@@ -185,8 +185,21 @@ def not_a_number(records: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def ours(**changes: Any) -> str:
     return json.dumps(
-        {"schema_version": 1, "sides": ["left", "right"], "filtered": False, "simulated": False} | changes
+        {"schema_version": 2, "sides": ["left", "right"], "filtered": False, "simulated": False} | changes
     )
+
+
+def test_attributes_of_schema_1_are_read(tmp_path: Path) -> None:
+    path = write_theirs(tmp_path / "a.hdf5")
+    edit(path, set_attribute("qwrist", ours(schema_version=1, gaps={"left": [[3, 9]]})))
+    session = read_session(path)
+    assert int((~session.valid[:, 0]).sum()) == 6
+    assert (session.segments, session.source, session.plan) == ((), "", None)
+
+
+def segment(**changes: Any) -> dict[str, Any]:
+    start = SegmentStart(100, "left", "restarted", 50, 20)
+    return start._asdict() | changes
 
 
 WRONG: dict[str, tuple[Callable[[h5py.File], Any], str]] = {
@@ -240,6 +253,13 @@ WRONG: dict[str, tuple[Callable[[h5py.File], Any], str]] = {
     ),
     "newer qwrist": (set_attribute("qwrist", ours(schema_version=3)), "schema_version"),
     "unknown key": (set_attribute("qwrist", ours(colour="red")), "colour"),
+    "segment before the start": (
+        set_attribute("qwrist", ours(segments=[segment(first_index=-1)])),
+        "first_index",
+    ),
+    "segment of no reason": (set_attribute("qwrist", ours(segments=[segment(reason="tea")])), "reason"),
+    "segment beyond": (set_attribute("qwrist", ours(segments=[segment(first_index=300)])), "sample 300 of 300"),
+    "a plan of nothing": (set_attribute("qwrist", ours(plan={"deck": 0, "wanted_s": 0})), "wanted_s"),
     "gap beyond": (set_attribute("qwrist", ours(gaps={"left": [[0, 9999]]})), "ends at sample 9999 of 300"),
     "gaps out of order": (set_attribute("qwrist", ours(gaps={"left": [[50, 60], [10, 20]]})), "ascending"),
     "negative gap": (set_attribute("qwrist", ours(gaps={"right": [[-5, 6]]})), "ascending"),
