@@ -8,6 +8,7 @@ grid goes on by its neighbour; what was emitted as missing meanwhile is reckoned
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
@@ -28,9 +29,27 @@ from firmware_bridge.clock import BandClock, ClockState
 from firmware_bridge.stream import NO_SAMPLES, Segment
 
 CHUNK_SAMPLES: Final = 64  # 32 ms, the pipeline's default step; what has arrived sooner goes sooner
+# While a band is away its neighbour's samples are held back for so long (0.3 s): what was emitted before a band
+# says where it goes on cannot be taken back, and START and its answer take a few connection intervals.
+_AWAY_SAMPLES: Final = 600
+_UNPINGED_S: Final = 0.1  # how wrong a clock may be that knows arrivals alone: the slowest link's delay
+_MOST_DRIFT: Final = 200e-6  # of a host's against a band's crystal, +-100 ppm each
 _REST: Final[Float32] = np.zeros(ELECTRODES, np.float32)
 _REST.setflags(write=False)
-_RESOLVED_SAMPLES: Final = 2  # 1 ms: the clocks resolve no less, and a motor unit lasts 5 to 15 ms
+_RESOLVED_SAMPLES: Final = 1  # bands agree to 0.8 ms, with 2 to 1.1: docs/decisions/0008-one-clock.md
+
+
+_Reason = Literal["reconnected", "restarted"]
+_Cost = tuple[_Reason, int, int]  # of a break: missing samples, and by how many that may be wrong
+
+
+class Restart(NamedTuple):
+    """A band's samples of another boot, until its clock tells where on the grid they belong."""
+
+    next_index: int  # of the first of them
+    due_s: float  # when the sample after the last of the boot before was taken, in host seconds
+    error_s: float  # by how much that may be wrong
+    waiting: tuple[Segment, ...] = ()
 
 
 class Lane(NamedTuple):
@@ -45,20 +64,13 @@ class Lane(NamedTuple):
     begun: bool = False  # a sample of this band was emitted
     away: bool = False  # the link is gone, the band may come back
     ended: bool = False
+    restart: Restart | None = None  # that is not placed on the grid yet
+    unknown: int = 0  # samples that restarts cost, by the host's clock
 
     @property
     def samples(self) -> int:
         """How many wait."""
         return sum(segment.samples for segment in self.waiting)
-
-
-class Break(NamedTuple):
-    """Why a band's samples went on after a while, and what that cost."""
-
-    reason: Literal["reconnected", "restarted"]
-    missing: int  # samples
-    uncertain: int  # samples, by which `missing` may be wrong
-    next_index: int  # of the band's samples
 
 
 class AlignState(NamedTuple):
@@ -91,8 +103,13 @@ class Aligner:
     ) -> AlignState:
         """Take a band's next samples, which end before its sample `index` and arrived at `arrival_s`."""
         lane = worn(state, wrist)
-        clock = self.clock.step(lane.clock, index, arrival_s)
-        return _with_lane(state, wrist, lane._replace(waiting=(*lane.waiting, segment), clock=clock))
+        lane = lane._replace(clock=self.clock.step(lane.clock, index, arrival_s))
+        if lane.restart is None:
+            lane = lane._replace(waiting=(*lane.waiting, segment))
+        else:
+            restart = lane.restart._replace(waiting=(*lane.restart.waiting, segment))
+            lane = lane._replace(restart=restart)
+        return _with_lane(state, wrist, lane)
 
     def ping(self, state: AlignState, wrist: int, index: int, sent_s: float, received_s: float) -> AlignState:
         """A band was at its sample `index` between these moments."""
@@ -103,25 +120,64 @@ class Aligner:
 
     def leave(self, state: AlignState, wrist: int) -> AlignState:
         """A band is gone for a while: what it takes is missing until it is back."""
+        state = self._placed(state, wrist)
         return _with_lane(state, wrist, worn(state, wrist)._replace(away=True))
 
-    def resume(self, state: AlignState, wrist: int, pause: Break) -> AlignState:
-        """A band is back. Where more was emitted as missing than it took, it is shifted later."""
+    def resume(
+        self, state: AlignState, wrist: int, missing: int, next_index: int, uncertain: int = 0
+    ) -> AlignState:
+        """A band is back with its numbering, `missing` samples later."""
+        return self._back(state, wrist, next_index, ("reconnected", missing, uncertain))
+
+    def restart(self, state: AlignState, wrist: int, next_index: int, clock: ClockState) -> AlignState:
+        """A band is back in another boot, whose clock is `clock` so far.
+
+        Nothing is emitted until that has settled: then it is known what the restart cost.
+        """
         lane = worn(state, wrist)
-        still_missing = max(0, pause.missing - lane.owed)
-        lane = lane._replace(
-            waiting=(*lane.waiting, Segment(still_missing, NO_SAMPLES)),
-            clock=lane.clock if pause.reason == "reconnected" else ClockState(),
-            owed=0,
-            away=False,
-        )
+        sent = (
+            -lane.shift + state.emitted + lane.samples - lane.owed
+        )  # the band's index after its last sample
+        due_s, error_s = self._known_s(lane.clock, sent)
+        restart = Restart(next_index, due_s, error_s)
+        return _with_lane(state, wrist, lane._replace(restart=restart, clock=clock, away=False))
+
+    def _placed(self, state: AlignState, wrist: int) -> AlignState:
+        """With a restart on the grid, as well as it is known where."""
+        restart = worn(state, wrist).restart
+        if restart is None:
+            return state
+        lane = worn(state, wrist)
+        begun_s, error_s = self._known_s(lane.clock, restart.next_index)
+        away_s = max(0.0, begun_s - restart.due_s)
+        missing = round(away_s * self.clock.rate_hz)
+        wrong_s = error_s + restart.error_s + _MOST_DRIFT * away_s
+        lane = lane._replace(restart=None, unknown=lane.unknown + missing)
+        state = _with_lane(state, wrist, lane)
+        uncertain = 1 + math.ceil(wrong_s * self.clock.rate_hz)
+        state = self._back(state, wrist, restart.next_index, ("restarted", missing, uncertain))
+        lane = worn(state, wrist)
+        return _with_lane(state, wrist, lane._replace(waiting=(*lane.waiting, *restart.waiting)))
+
+    def _back(self, state: AlignState, wrist: int, next_index: int, cost: _Cost) -> AlignState:
+        """Where more was emitted as missing than the band took, it is shifted later."""
+        lane, (_, missing, _) = worn(state, wrist), cost
+        still_missing = Segment(max(0, missing - lane.owed), NO_SAMPLES)
+        lane = lane._replace(waiting=(*lane.waiting, still_missing), owed=0, away=False)
         first = state.emitted + lane.samples
-        start = SegmentStart(first, SIDES[wrist], pause.reason, pause.missing, pause.uncertain)
-        state = _with_lane(state, wrist, lane._replace(shift=first - pause.next_index))
+        start = SegmentStart(first, SIDES[wrist], *cost)
+        state = _with_lane(state, wrist, lane._replace(shift=first - next_index))
         return state._replace(segments=(*state.segments, start))
+
+    def _known_s(self, clock: ClockState, index: int) -> tuple[float, float]:
+        """When a band's sample was taken, and by how much that may be wrong."""
+        if not clock.known:
+            return 0.0, 0.0
+        return self.clock.host_s(clock, index), min(clock.strip.width_s, 2 * _UNPINGED_S) / 2
 
     def end(self, state: AlignState, wrist: int) -> AlignState:
         """Nothing follows on this band: its neighbour no longer waits for it."""
+        state = self._placed(state, wrist)
         return _with_lane(state, wrist, worn(state, wrist)._replace(ended=True))
 
     def pull(self, state: AlignState) -> tuple[AlignState, SampleChunk | None]:
@@ -132,17 +188,26 @@ class Aligner:
         lanes = [lane for lane in state.lanes if lane is not None]
         if state.next_s is None and not all(lane.clock.settled or lane.ended or lane.away for lane in lanes):
             return state, None
+        for wrist, lane in enumerate(state.lanes):
+            if lane is not None and lane.restart is not None:
+                if not lane.clock.settled:
+                    return state, None
+                state = self._placed(state, wrist)
         state = self._realign(state)
         lanes = [lane for lane in state.lanes if lane is not None]
         counts = [lane.samples for lane in lanes if lane.waiting or not (lane.ended or lane.away)]
-        count = min([*counts, self.chunk_samples]) if counts else 0
-        if count == 0:
+        behind = _AWAY_SAMPLES if any(lane.away and not lane.ended for lane in lanes) else 0
+        count = min(min(counts) - behind, self.chunk_samples) if counts else 0
+        if count <= 0:
             return state, None
         return self._emit(state, count)
 
     def _realign(self, state: AlignState) -> AlignState:
         left, right = state.lanes
-        if left is None or right is None or not (_timed(left) and _timed(right)):
+        if left is None or right is None:
+            return state
+        at_first = state.next_s is None
+        if not (_timed(left, at_first=at_first) and _timed(right, at_first=at_first)):
             return state
         later_s = self._due_s(right, state.emitted) - self._due_s(left, state.emitted)
         samples = round(later_s * self.clock.rate_hz)
@@ -206,8 +271,10 @@ def worn(state: AlignState, wrist: int) -> Lane:
     return lane
 
 
-def _timed(lane: Lane) -> bool:
-    return lane.clock.settled and not lane.ended and not lane.away
+def _timed(lane: Lane, *, at_first: bool) -> bool:
+    """Whether it is known when a lane's samples are due: before the first, as well as it ever will be."""
+    known = lane.clock.settled or (at_first and lane.clock.known)
+    return known and not lane.ended and (not lane.away or bool(lane.waiting))
 
 
 def _with_lane(state: AlignState, wrist: int, lane: Lane) -> AlignState:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -10,9 +9,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from edge.errors import SourceLost
-from edge.samples import ELECTRODES, RATE_HZ, SIDES, Side
+from edge.samples import ELECTRODES, SIDES, Side
 from firmware_bridge import stream
-from firmware_bridge.align import Aligner, AlignState, Break, worn
+from firmware_bridge.align import Aligner, AlignState, worn
 from firmware_bridge.clock import BandClock, ClockState
 from firmware_bridge.errors import BadPacket
 from firmware_bridge.link import Arrival, BandLink, LinkState, StartedAt
@@ -23,8 +22,6 @@ from firmware_bridge.supervise import Supervisor
 
 SILENCE_S: Final = 0.5  # no new packet for so long is a lost band: 33 connection intervals of 15 ms
 _LATEST: Final = 4096  # packets whose delays are kept: 20 to 60 s
-_UNPINGED_S: Final = 0.1  # how wrong a clock may be that knows arrivals alone: the slowest link's delay
-_DRIFT: Final = 200e-6  # of a host's against a band's crystal, +-100 ppm each
 
 
 class LinkStats(NamedTuple):
@@ -126,13 +123,11 @@ class LaneReader:
         resumed = stream.resume(self.stream, answer.started)
         if resumed is not None:
             self.stream, missing = resumed
-            return aligner.resume(state, self.wrist, Break("reconnected", missing, 0, self.stream.next_index))
-        missing, uncertain = self._by_clock(worn(state, self.wrist).clock, answer, aligner.clock)
-        self.stream = stream.restart(self.stream, answer.started, missing)
+            return aligner.resume(state, self.wrist, missing, self.stream.next_index)
+        self.stream = stream.restart(self.stream, answer.started)
         self._arrivals.clear()
-        return aligner.resume(
-            state, self.wrist, Break("restarted", missing, uncertain, self.stream.next_index)
-        )
+        clock = self._fresh_clock(answer, aligner.clock)
+        return aligner.restart(state, self.wrist, self.stream.next_index, clock)
 
     def stats(self, state: AlignState, clock: BandClock) -> LinkStats:
         """The counters so far."""
@@ -155,7 +150,7 @@ class LaneReader:
             refused=self._refusals.total(),
             refusals=tuple(self._refusals.most_common()),
             received_samples=self.stream.received,
-            missing_samples=self.stream.missing,
+            missing_samples=self.stream.missing + worn(state, self.wrist).unknown,
             repeated_samples=worn(state, self.wrist).repeated,
             reconnects=self.supervisor.reconnects,
             queue_overflows=self._overflows + (self.link.queue_overflows if self.link else 0),
@@ -176,18 +171,12 @@ class LaneReader:
             state = aligner.push(state, self.wrist, segment, self.stream.next_index, arrival.at_s)
         return aligner.end(state, self.wrist) if self.stream.ended else state
 
-    def _by_clock(self, clock: ClockState, answer: StartedAt, fit: BandClock) -> tuple[int, int]:
-        """Samples that a restart cost and by how many that may be wrong, by the host's clock.
-
-        The first sample of the new boot was taken between START and its answer.
-        """
-        if not clock.known:
-            return 0, math.ceil((answer.received_s - answer.sent_s) * RATE_HZ)
-        next_s = fit.host_s(clock, self.stream.next_index)
-        away_s = (answer.sent_s + answer.received_s) / 2 - next_s
-        error_s = min(clock.strip.width_s, 2 * _UNPINGED_S) / 2 + _DRIFT * max(0.0, away_s)
-        error_s += (answer.received_s - answer.sent_s) / 2
-        return max(0, round(away_s * RATE_HZ)), 1 + math.ceil(error_s * RATE_HZ)
+    def _fresh_clock(self, answer: StartedAt, fit: BandClock) -> ClockState:
+        """The clock of a new boot: START, too, says which sample it was between asking and answer."""
+        clock = ClockState()
+        for pong in self._linked().take_pongs():
+            clock = fit.ping(clock, pong.sample_index, pong.sent_s, pong.received_s)
+        return fit.ping(clock, answer.started.first_index, answer.sent_s, answer.received_s)
 
     def _late_ms(self, state: ClockState, clock: BandClock) -> list[float]:
         if not state.settled:

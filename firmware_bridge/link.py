@@ -17,6 +17,7 @@ from bleak_retry_connector import establish_connection
 
 from edge.errors import QwristError, SourceLost
 from edge.samples import RATE_HZ
+from firmware_bridge.advice import advise_linked
 from firmware_bridge.backends import Backend
 from firmware_bridge.control import (
     Answer,
@@ -53,7 +54,9 @@ _CONNECT_ATTEMPTS: Final = 2  # within one timeout; whoever supervises the link 
 GATT_TIMEOUT_S: Final = 5.0  # ATT itself gives up after 30 s, and the link is dead then
 _CLOSE_TIMEOUT_S: Final = 2.0
 _MTU_POLLS: Final = 20  # every 0.1 s: Windows reports 23 for up to 2 s after connecting
-_FIRST_PINGS: Final = 4  # before START: the least of as many waits for the radio is a fifth of an interval
+# Before START, so that the first samples have a clock. Each at another moment between connection events: an
+# answer comes with one, and a ping sent at once would wait for the whole of the next interval.
+_FIRST_PINGS_S: Final = (0.0, 0.011, 0.005, 0.023)
 QUEUE_PACKETS: Final = 1024  # 10 s at 517 bytes: longer than any pause that a live reader survives
 
 _T = TypeVar("_T")
@@ -166,7 +169,8 @@ class BandLink:
             await self._do("subscribing", self._client.start_notify(characteristic, callback))
         self.state = LinkState.CONFIGURING
         await self._ask(Config(self._options.codec, self._options.accepted, RATE_HZ))
-        for _ in range(_FIRST_PINGS):
+        for pause_s in _FIRST_PINGS_S:
+            await asyncio.sleep(pause_s)
             await self.ping()
         self.state = LinkState.READY
 
@@ -344,7 +348,7 @@ class BandLink:
             ) from None
         except (BleakError, OSError) as error:
             self.state = LinkState.LOST
-            raise SourceLost(f"{self._name} failed at {what}: {error}; connect to it again") from error
+            raise SourceLost(f"{self._name} failed at {what}: {error}; {advise_linked(error)}") from error
 
     def _connected(self) -> BleakClient:
         if self._client is None:

@@ -19,7 +19,11 @@ from firmware_bridge.supervise import AWAY, Life, Supervisor
 __all__ = ["BandPair", "LinkStats", "open_pair"]
 
 _LOOK_S: Final = 0.1  # how often silence is looked for
-_PING_S: Final = 1.0  # how often each band is asked which sample it is: the clock keeps one a second
+# How often each band is asked which sample it is: of the waits for a connection event of up to 50 ms the
+# least of a few counts, so that they must not fall into step with it.
+_PING_S: Final = 0.25
+_PING_SPREAD_S: Final = 0.05
+_GOLDEN: Final = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly however many they are
 
 
 class BandPair:
@@ -40,7 +44,8 @@ class BandPair:
         self._state: AlignState = self._aligner.initial_state()
         self._begun = False
         self._looked_s = 0.0
-        self._pinged_s = 0.0
+        self._ping_s = 0.0  # when to ask next
+        self._pings = 0
 
     async def chunks(self) -> AsyncGenerator[SampleChunk, None]:
         """Start the bands and iterate until they end.
@@ -56,7 +61,7 @@ class BandPair:
         try:
             for lane in self._lanes:
                 await lane.start(self._begin)
-            self._looked_s = self._pinged_s = self._clock()
+            self._looked_s = self._ping_s = self._clock()
             while True:
                 self._woken.clear()
                 loss = self._collect()
@@ -82,8 +87,7 @@ class BandPair:
         now_s = self._clock()
         passed_s = min(now_s - self._looked_s, 2 * _LOOK_S)  # not what this process has slept through
         self._looked_s = now_s
-        ping = now_s - self._pinged_s >= _PING_S
-        self._pinged_s = now_s if ping else self._pinged_s
+        ping = self._ping_is_due(now_s)
         for lane in self._lanes:
             if lane.stream.ended:
                 continue
@@ -92,6 +96,13 @@ class BandPair:
             if ping and lane.link is not None and lane.link.state is LinkState.STREAMING:
                 lane.link.ping_soon()
         return None
+
+    def _ping_is_due(self, now_s: float) -> bool:
+        if now_s < self._ping_s:
+            return False
+        self._pings += 1
+        self._ping_s = now_s + _PING_S + _PING_SPREAD_S * (self._pings * _GOLDEN % 1)
+        return True
 
     def _follow(self, lane: LaneReader, passed_s: float) -> QwristError | None:
         """Read a lane, and see to it that it is linked."""

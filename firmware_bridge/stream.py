@@ -104,14 +104,9 @@ def resume(state: StreamState, started: Started) -> tuple[StreamState, int] | No
     ), gap
 
 
-def restart(state: StreamState, started: Started, missing: int) -> StreamState:
-    """Go on with another boot, after `missing` samples by the host's clock."""
-    return state._replace(
-        boot=started.boot,
-        next_sequence=started.sequence,
-        next_index=started.first_index,
-        missing=state.missing + missing,
-    )
+def restart(state: StreamState, started: Started) -> StreamState:
+    """Go on with another boot; what was missed in between is not counted here."""
+    return state._replace(boot=started.boot, next_sequence=started.sequence, next_index=started.first_index)
 
 
 def _difference(wrapped: int, expected: int, *, bits: int) -> int:

@@ -136,13 +136,17 @@ class Peripheral:
 
     def answer(self, connection: Connection, response: bytes) -> None:
         """Indicate CONTROL, later: a confirmation comes after the answer to the write."""
-        self.soon(self._device.gatt_server.indicate_subscriber(connection, self._control, response))
+        answering = self.soon(
+            self._device.gatt_server.indicate_subscriber(connection, self._control, response)
+        )
+        connection.once(connection.EVENT_DISCONNECTION, lambda _: answering.cancel())
 
-    def soon(self, work: Coroutine[Any, Any, None]) -> None:
+    def soon(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do `work` in a task of its own."""
         task = asyncio.create_task(work)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
+        return task
 
     @property
     def queued(self) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from edge.errors import BadInput, QwristError, SourceLost
 from edge.extras import require
 from edge.samples import ELECTRODES, RATE_HZ, SIDES, Bool, Float32, SampleChunk, Side, SourceInfo
-from firmware_bridge.align import Aligner, Break
+from firmware_bridge.align import Aligner
 from firmware_bridge.lsl.description import Channels, check, chosen, describe, scale_uv
 from firmware_bridge.lsl.grid import Grid, Piece
 from firmware_bridge.lsl.inlet import Inlet, find, open_inlet
@@ -127,8 +127,7 @@ class LslSource:
         missing = piece.missing
         end = index + missing + len(emg_uv)
         if missing >= _BREAK_SAMPLES:
-            pause = Break("reconnected", missing, piece.uncertain, index + missing)
-            self._state = self._aligner.resume(self._state, wrist, pause)
+            self._state = self._aligner.resume(self._state, wrist, missing, index + missing, piece.uncertain)
             index, missing = index + missing, 0
         for segment in _segments(missing, emg_uv):
             index += segment.samples
