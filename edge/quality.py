@@ -209,7 +209,8 @@ def _mains_share(power: Float64, in_band: Bool) -> float:
 
 def _loss(session: Session) -> Iterator[Verdict]:
     for side in session.sides:
-        valid = session.valid[:, SIDES.index(side)]
+        yield from _breaks(session, side)
+        valid = _between_breaks(session, side)
         lost = 1.0 - float(valid.mean())
         if lost > LOSS_WARN:
             yield Verdict(
@@ -230,6 +231,33 @@ def _loss(session: Session) -> Iterator[Verdict]:
                 "bring the band closer; if it happens often, record again",
                 side,
             )
+
+
+def _breaks(session: Session, side: Side) -> Iterator[Verdict]:
+    starts = [start for start in session.segments if start.side == side]
+    if starts:
+        uncertain = sum(start.uncertain > 0 for start in starts)
+        yield Verdict(
+            "link",
+            Severity.WARN,
+            f"{len(starts)} break{'s' if len(starts) > 1 else ''}, "
+            f"longest {max(start.missing for start in starts) / RATE_HZ:.1f} s"
+            + (f", {uncertain} of uncertain length" if uncertain else ""),
+            f"the {side} band was away and came back, or the recording was gone on with; nothing is known of "
+            "what was typed meanwhile",
+            "no harm in a long recording; if it was the band, charge it and bring it closer",
+            side,
+        )
+
+
+def _between_breaks(session: Session, side: Side) -> Bool:
+    """The validity of a band's samples, those of breaks left out; all of it if breaks are all there is."""
+    valid = session.valid[:, SIDES.index(side)]
+    kept = np.ones_like(valid)
+    for start in session.segments:
+        if start.side == side:
+            kept[max(0, start.first_index - start.missing) : start.first_index] = False
+    return valid[kept] if kept.any() else valid
 
 
 def _longest_run(flags: Bool) -> int:

@@ -60,7 +60,7 @@ def unfinished(path: Path, wanted_s: float | None, now_s: float) -> Unfinished:
     away_s = now_s - float(session.time_s[-1])
     if wanted_s - session.recorded_s < SHORTEST_S:
         raise BadInput(
-            f"{path} is complete: {session.recorded_s / 60:.1f} of {wanted_s / 60:.1f} minutes; record "
+            f"{path} is complete: {session.recorded_s:.0f} of {wanted_s:.0f} s; record "
             "another session without --resume, or go on in this one with more --minutes"
         )
     if away_s > LONGEST_AWAY_S:
@@ -86,8 +86,8 @@ def check_same(before: Heading, now: Heading) -> None:
     ]
     if differences:
         raise BadInput(
-            f"{before.name} cannot be gone on with ({'; '.join(differences)}); use what it was recorded with "
-            "then, or record another session without --resume"
+            f"{before.name} cannot be gone on with ({'; '.join(differences)}); use what was used then, "
+            "or record another session without --resume"
         )
 
 

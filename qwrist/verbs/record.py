@@ -160,8 +160,8 @@ def _resumed(
         }
     )
     check_same(left.heading, asked)  # before any band is looked for
-    minutes_there = f"{left.recorded_s / 60:.1f} of {left.plan.wanted_s / 60:.1f} minutes"
-    ui.note(f"going on with {left.path}: {minutes_there} are there, {len(left.performed)} prompts performed")
+    there = f"{left.recorded_s:.0f} of {left.plan.wanted_s:.0f} s are there"
+    ui.note(f"going on with {left.path}: {there}, {len(left.performed)} prompts are performed")
     return Wish(left.left_s / 60, left.heading.sides, keyboard, resumed=left)
 
 
@@ -228,11 +228,9 @@ async def _record(
 
 
 def _name_of(opened: Bands, spec: BandSpec) -> str:
-    """Which bands these are: all of one model have the same names, so their addresses too."""
-    addresses = [link.address for link in opened.pair.stats()] if opened.pair else []
+    """Which bands these are, and on whom where the wearer is simulated."""
     wearer = f"simulated wearer {spec.wearer}, " if isinstance(spec, bands.Sim) else ""
-    at = f" at {' and '.join(addresses)}" if addresses else ""
-    return f"{wearer}{opened.source.info.name}{at}"
+    return wearer + opened.source.info.name
 
 
 def _truth(opened: Bands, wish: Wish, stack: ExitStack) -> tuple[KeySource | None, AtPace | WhenDone]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge.quality import Severity, Verdict, check
-from edge.samples import RATE_HZ, Bool, Float32, Prompt
+from edge.samples import RATE_HZ, Bool, Float32, Prompt, SegmentStart
 from edge.session import PROMPTED, Session
 from tests.edge.making import START_S, make_session, shared_data, typed
 
@@ -138,6 +138,21 @@ def drop(share: float, run: int, wrist: int = 0) -> Callable[[Float32, Bool], No
 )
 def test_loss_and_gaps(share: float, run: int, expected: list[tuple[str, Severity]]) -> None:
     assert [(v.check, v.severity) for v in found(recording(drop(share, run)))] == expected
+
+
+def test_a_break_is_named_and_is_not_loss() -> None:
+    def damage(_emg: Float32, valid: Bool) -> None:
+        valid[20_000:26_400, 1] = False
+        valid[30_000:32_000, 1] = False
+
+    starts = (
+        SegmentStart(26_400, "right", "restarted", 6400, 200),
+        SegmentStart(32_000, "right", "reconnected", 2000, 0),
+    )
+    (verdict,) = found(recording(damage, segments=starts))
+    assert (verdict.check, verdict.severity, verdict.side) == ("link", Severity.WARN, "right")
+    assert verdict.figure == "2 breaks, longest 3.2 s, 1 of uncertain length"
+    assert {v.check for v in found(recording(damage))} >= {"loss", "gap"}
 
 
 def test_electrodes_are_judged_between_the_gaps_of_a_link_that_still_serves() -> None:

@@ -258,7 +258,7 @@ WRONG: dict[str, tuple[Callable[[h5py.File], Any], str]] = {
         "first_index",
     ),
     "segment of no reason": (set_attribute("qwrist", ours(segments=[segment(reason="tea")])), "reason"),
-    "segment beyond": (set_attribute("qwrist", ours(segments=[segment(first_index=300)])), "sample 300 of 300"),
+    "segment beyond": (set_attribute("qwrist", ours(segments=[segment(first_index=300)])), "300 of 300"),
     "a plan of nothing": (set_attribute("qwrist", ours(plan={"deck": 0, "wanted_s": 0})), "wanted_s"),
     "gap beyond": (set_attribute("qwrist", ours(gaps={"left": [[0, 9999]]})), "ends at sample 9999 of 300"),
     "gaps out of order": (set_attribute("qwrist", ours(gaps={"left": [[50, 60], [10, 20]]})), "ascending"),
