@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 from edge.errors import BadInput, QwristError
 from edge.samples import RATE_HZ, SIDES
 from firmware_bridge import gatt
+from firmware_bridge.band_script import Claims, DriftEvent, Script
 from firmware_bridge.connect import connect
 from firmware_bridge.errors import BandNotFound, BandRefused
 from firmware_bridge.rig import virtual_bands
@@ -39,6 +41,34 @@ def test_a_missing_band_is_named():
     error = refusal(scan_timeout_s=0.4, worn=("left",))
     assert isinstance(error, BandNotFound)
     assert str(error).startswith("no right band was heard in 0.4 s; switch it on")
+
+
+def test_two_bands_of_a_side_are_named():
+    error = refusal(scan_timeout_s=0.6, script=Script(right=Claims(side="left")))
+    assert isinstance(error, BandNotFound)
+    assert "2 left bands are on the air (C0:51:57:00:00:0" in str(error)
+
+
+@pytest.mark.parametrize("rate_hz", [1900, 2500])
+def test_a_band_that_lies_about_its_rate_is_named_with_the_rate_that_it_has(rate_hz):
+    ppm = 1e6 * (rate_hz / RATE_HZ - 1)  # no crystal is so bad, and no script may say so
+    script = Script(events=(DriftEvent.model_construct(what="drift", at_s=0.0, side="left", ppm=ppm),))
+
+    async def run():
+        async with (
+            virtual_bands(ArraySource(noise_uv(90_000)), sides=("left",), script=script) as rig,
+            connect(("left",), backend=rig.backend, clock=rig.clock) as bands,
+        ):
+            async for _ in bands.chunks():
+                pass
+
+    with pytest.raises(BandRefused) as refused:
+        asyncio.run(run())
+    said = re.search(
+        r"says that it samples at 2000 Hz, and (\d+) samples a second arrive", str(refused.value)
+    )
+    assert said is not None
+    assert abs(int(said[1]) - rate_hz) <= 0.002 * rate_hz
 
 
 @pytest.mark.parametrize("mtu", [23, 38])
