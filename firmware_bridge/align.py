@@ -29,7 +29,7 @@ from firmware_bridge.clock import BandClock, ClockState
 from firmware_bridge.stream import NO_SAMPLES, Segment
 
 CHUNK_SAMPLES: Final = 64  # 32 ms, the pipeline's default step; what has arrived sooner goes sooner
-# While a band is away its neighbour's samples are held back for so long (0.3 s): what was emitted before a band
+# While a band is away its neighbour's samples are held back for so long (0.3 s): what was emitted before it
 # says where it goes on cannot be taken back, and START and its answer take a few connection intervals.
 _AWAY_SAMPLES: Final = 600
 _UNPINGED_S: Final = 0.1  # how wrong a clock may be that knows arrivals alone: the slowest link's delay

@@ -8,7 +8,23 @@ import typer
 
 from edge.errors import QwristError
 from qwrist import ui
-from qwrist.verbs import bench, bundles, configs, demo, doctor, exports, live, models, parity, record, users
+from qwrist.verbs import (
+    bench,
+    bundles,
+    configs,
+    demo,
+    doctor,
+    exports,
+    link_test,
+    live,
+    models,
+    parity,
+    record,
+    recover,
+    relay,
+    simulate_band,
+    users,
+)
 
 BAD_INPUT = 2  # the same code that a misspelt option gives
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES})  # what a user can make room for
@@ -22,7 +38,9 @@ app = typer.Typer(
 for verb in (
     demo.demo,
     doctor.doctor,
+    link_test.link_test,
     record.enroll,
+    recover.recover,
     record.check,
     users.users,
     models.personalize,
@@ -34,8 +52,10 @@ for verb in (
     live.replay,
     users.forget,
     users.rollback,
+    relay.relay,
+    simulate_band.simulate_band,
 ):
-    app.command(verb.__name__.rstrip("_"))(verb)
+    app.command(verb.__name__.rstrip("_").replace("_", "-"))(verb)
 app.add_typer(bundles.app, name="bundle")
 app.add_typer(configs.app, name="configs")
 

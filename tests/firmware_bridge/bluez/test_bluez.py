@@ -12,6 +12,7 @@ from bleak.backends.bluezdbus.scanner import BleakScannerBlueZDBus
 from dbus_fast.aio import MessageBus
 
 from firmware_bridge.backends import Backend
+from firmware_bridge.band_script import DropEvent, Script
 from firmware_bridge.connect import connect
 from firmware_bridge.errors import BluetoothUnavailable
 from firmware_bridge.packet import Codec
@@ -23,6 +24,7 @@ from tests.firmware_bridge.rigging import read
 from tests.firmware_bridge.sources import ArraySource, noise_uv
 
 SAMPLES = 6000
+PRIMES = np.array([1.0, 4099.0, 4099.0**2, 4099.0**3])  # four counts as one number
 _BUSY = 1 << 20  # more than any limit: the virtual bands wait for a client that has something to read
 
 
@@ -75,6 +77,33 @@ def test_every_sample_of_both_bands_arrives_as_it_was_taken(bus_address, client,
         assert stats.mtu == 517
         taken = recorded.emg_uv[recorded.valid[:, wrist], wrist]
         np.testing.assert_allclose(taken, emg_uv[:, wrist], rtol=0, atol=1e-3)
+
+
+def test_a_band_that_dropped_is_back_without_a_duplicate(bus_address):
+    emg_uv = noise_uv(4 * SAMPLES)
+    script = Script(events=[DropEvent(at_s=2.0, side="left", away_s=1.0)])
+
+    async def run():
+        async with (
+            virtual_bands(ArraySource(emg_uv), script=script) as rig,
+            bluez(rig, bus_address) as backend,
+            connect(backend=backend, clock=rig.clock, codec=Codec.PACK12) as bands,
+        ):
+            return await read(rig, bands)
+
+    recorded = asyncio.run(run())
+    left, right = recorded.stats
+    assert (left.reconnects, right.reconnects) == (1, 0)
+    assert left.duplicates == right.duplicates == right.missing_samples == 0
+    assert 2000 <= left.missing_samples < 2400
+    counts = np.rint(emg_uv / Codec.PACK12.gain_uv_per_lsb)
+    for wrist, stats in enumerate(recorded.stats):
+        assert stats.received_samples + stats.missing_samples == 4 * SAMPLES
+        taken = np.rint(recorded.emg_uv[recorded.valid[:, wrist], wrist] / Codec.PACK12.gain_uv_per_lsb)
+        again = (np.diff(taken, axis=0) == 0).all(axis=1)  # what the aligner repeated
+        once = taken[np.concatenate([[True], ~again])]
+        sent = np.flatnonzero(np.isin(counts[:, wrist, :4] @ PRIMES, once[:, :4] @ PRIMES))
+        np.testing.assert_array_equal(once, counts[sent, wrist])
 
 
 @pytest.mark.parametrize(
