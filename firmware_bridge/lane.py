@@ -13,7 +13,7 @@ from edge.samples import ELECTRODES, SIDES, Side
 from firmware_bridge import stream
 from firmware_bridge.align import Aligner, AlignState, worn
 from firmware_bridge.clock import BandClock, ClockState
-from firmware_bridge.errors import BadPacket
+from firmware_bridge.errors import BadPacket, BandRefused
 from firmware_bridge.link import Arrival, BandLink, LinkState, StartedAt
 from firmware_bridge.packet import Codec, decode
 from firmware_bridge.rate import RateState, check_rate
@@ -22,6 +22,7 @@ from firmware_bridge.supervise import Supervisor
 
 SILENCE_S: Final = 0.5  # no new packet for so long is a lost band: 33 connection intervals of 15 ms
 _LATEST: Final = 4096  # packets whose delays are kept: 20 to 60 s
+_DOUBT_S: Final = 1.0  # how far a band's numbering and the host's clock may be apart after a minute's break
 
 
 class LinkStats(NamedTuple):
@@ -111,7 +112,10 @@ class LaneReader:
             raise SourceLost(self._silence())
 
     def resume(self, state: AlignState, aligner: Aligner) -> AlignState:
-        """The supervisor has linked the band again: go on behind the gap."""
+        """The supervisor has linked the band again: go on behind the gap.
+
+        Raises BandRefused where that is longer than the time that has passed.
+        """
         if self.link is not None:
             self._overflows += self.link.queue_overflows
         self.link = self.supervisor.link
@@ -121,7 +125,7 @@ class LaneReader:
         if answer is None:
             return state
         resumed = stream.resume(self.stream, answer.started)
-        if resumed is not None:
+        if resumed is not None and self._counted_on(resumed[0], answer, state, aligner.clock):
             self.stream, missing = resumed
             return aligner.resume(state, self.wrist, missing, self.stream.next_index)
         self.stream = stream.restart(self.stream, answer.started)
@@ -170,6 +174,19 @@ class LaneReader:
             self._rate = check_rate(self._rate, self.stream.next_index, arrival.at_s, self._name)
             state = aligner.push(state, self.wrist, segment, self.stream.next_index, arrival.at_s)
         return aligner.end(state, self.wrist) if self.stream.ended else state
+
+    def _counted_on(self, after: StreamState, answer: StartedAt, state: AlignState, fit: BandClock) -> bool:
+        """Whether a band has counted its samples through a break, and not stood still or begun anew."""
+        clock = worn(state, self.wrist).clock
+        if not clock.known:
+            return True
+        due_s = fit.host_s(clock, after.next_index)
+        if due_s > answer.received_s + _DOUBT_S:
+            raise BandRefused(
+                f"{self._name} has counted {due_s - answer.received_s:.0f} s more than this machine's clock: "
+                "one has slept, or the other has leapt; connect again"
+            )
+        return due_s > answer.sent_s - _DOUBT_S
 
     def _fresh_clock(self, answer: StartedAt, fit: BandClock) -> ClockState:
         """The clock of a new boot: START, too, says which sample it was between asking and answer."""

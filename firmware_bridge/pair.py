@@ -111,9 +111,9 @@ class BandPair:
             return supervisor.loss
         if supervisor.life in AWAY:
             return None
-        if lane.link is not supervisor.link:
-            self._state = lane.resume(self._state, self._aligner)
         try:
+            if lane.link is not supervisor.link:
+                self._state = lane.resume(self._state, self._aligner)
             self._state = lane.read(self._state, self._aligner)
             lane.watch(passed_s)
         except SourceLost as loss:

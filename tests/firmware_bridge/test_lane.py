@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import SourceLost
-from firmware_bridge.align import Aligner
+from firmware_bridge.align import Aligner, worn
 from firmware_bridge.control import Started
+from firmware_bridge.errors import BandRefused
 from firmware_bridge.gatt import Status
 from firmware_bridge.lane import LaneReader
 from firmware_bridge.link import Arrival, LinkState, StartedAt
@@ -176,6 +177,40 @@ def test_a_link_that_is_gone_is_named():
 def test_another_boot_amid_a_connection_is_a_lost_band():
     with pytest.raises(SourceLost, match="restarted"):
         Bench().read(value(0), value(1, boot=4))
+
+
+def linked_again(index, *, at_s, boot=3):
+    """A reader of 3 s of packets, linked again: START says `index` at `at_s`."""
+    bench = Bench()
+    bench.supervised.link.arrivals = [
+        Arrival(value(i), (i + 1) * PER_PACKET / 2000 + 0.005) for i in range(6000 // PER_PACKET)
+    ]
+    bench.read()
+    bench.supervised.link = Link(bench.supervised.band)
+    bench.supervised.link.start_answer = StartedAt(Started(boot, 400, index), at_s - 0.02, at_s)
+    bench.state = bench.reader.resume(bench.state, bench.aligner)
+    return bench
+
+
+def test_a_band_that_has_counted_on_goes_on_exactly():
+    bench = linked_again(20_000, at_s=10.0)
+    assert bench.reader.stats(bench.state, bench.aligner.clock).missing_samples == 20_000 - 5985
+    assert worn(bench.state, 0).restart is None
+
+
+@pytest.mark.parametrize(("index", "at_s"), [(2**31, 10.0), (620_000, 10.0)])
+def test_a_band_that_has_counted_more_than_time_has_passed_is_named(index, at_s):
+    """It lies, or this machine was asleep: hours of nothing are not made up."""
+    with pytest.raises(BandRefused, match=r"has counted \d+ s more than this machine's clock"):
+        linked_again(index, at_s=at_s)
+
+
+@pytest.mark.parametrize(("index", "boot"), [(6_500, 3), (100, 3), (100, 4), (20_000, 4)])
+def test_a_band_that_has_not_counted_on_has_restarted(index, boot):
+    """Whatever number its boot has: the gap is left to the host's clock."""
+    bench = linked_again(index, at_s=10.0, boot=boot)
+    assert worn(bench.state, 0).restart is not None
+    assert bench.reader.stream.missing == 0
 
 
 def test_the_counters_say_what_the_band_says_of_itself():
