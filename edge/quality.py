@@ -5,6 +5,7 @@ Thresholds carry their reasons; those in microvolts are not applied to files of 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -269,8 +270,7 @@ def _truth(session: Session) -> Iterator[Verdict]:
     if not session.on_keyboard or not session.prompts or not session.keys:
         return
     prompted = "".join(prompt.text.replace(ENTER_MARK, "\n") for prompt in session.prompts)
-    start_s, end_s = session.prompts[0].start_s, session.prompts[-1].end_s
-    during = [press.key for press in session.keys if start_s <= press.press_s <= end_s]
+    during = [press.key for press in session.keys if _is_prompted(session, press.press_s)]
     typed = text_of(CHARSET.labels(during))
     difference = score(prompted, typed)
     if difference.length and difference.percent > DISAGREE_WARN:
@@ -281,6 +281,12 @@ def _truth(session: Session) -> Iterator[Verdict]:
             "the logged keys may not be the ones that were pressed: another window, or another layout",
             "keep the recording window in front and set a US layout, then record again",
         )
+
+
+def _is_prompted(session: Session, time_s: float) -> bool:
+    """Whether a prompt was performed then; one that was broken off is no prompt of the session."""
+    begun = bisect_right(session.prompts, time_s, key=lambda prompt: prompt.start_s)
+    return begun > 0 and time_s <= session.prompts[begun - 1].end_s
 
 
 def _length(session: Session) -> Iterator[Verdict]:

@@ -189,6 +189,16 @@ def test_keys_that_are_not_the_prompts() -> None:
     assert found(recording(keys=typed(TEXT.replace("quick", "quack\b\b\b\b\bquick")))) == []
 
 
+def test_keys_of_a_prompt_that_was_broken_off_are_no_typing_errors() -> None:
+    keys = (*typed("hello\n"), *typed("the quick br", START_S + 3), *typed("world\n", START_S + 8))
+    prompts = (
+        Prompt("hello⏎", START_S + 0.2, START_S + 1.5),
+        Prompt("world⏎", START_S + 7.9, START_S + 9.0),
+    )
+    session = recording(keys=keys, prompts=prompts)
+    assert "truth" not in [verdict.check for verdict in found(session)]
+
+
 def test_too_little() -> None:
     (few,) = found(recording(keys=typed("hi\n"), prompts=()))
     assert (few.check, few.severity, few.figure) == ("length", Severity.FAIL, "3 keys")
