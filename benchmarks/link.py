@@ -1,9 +1,9 @@
 """Two bands through the link, against the 128 kB/s that 32 electrodes of 16 bits at 2 kHz are.
 
-T1 is bleak's API over a whole Bluetooth stack in this process; T2 is bleak's BlueZ backend over a private bus,
-values by signal (StartNotify) or by socket (AcquireNotify). Samples are a simulated wearer's. Throughput is as
-fast as the link carries; the processor's time is of everything, bands and Bluetooth stack included, but for the
-last table: there the bands run in another process, in real time, and what is counted is the host's alone.
+T1 is bleak's API over a whole Bluetooth stack in this process; T2 is bleak's BlueZ backend over a private
+bus, values by signal (StartNotify) or by socket (AcquireNotify). Samples are a simulated wearer's. Throughput
+is as fast as the link carries; the processor's time is of everything, bands and Bluetooth stack included, but
+for the last table: there the bands run in another process, in real time, and the host alone is counted.
 
 `python benchmarks/link.py [seconds of EMG] [runs]`; needs dbus-daemon.
 """
@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +33,7 @@ from edge.samples import WRISTS
 from firmware_bridge.backends import Backend
 from firmware_bridge.connect import connect
 from firmware_bridge.packet import Codec
+from firmware_bridge.pair import BandPair
 from firmware_bridge.rig import Rig, virtual_bands
 from simulate.source import PerformanceSource
 from simulate.wearer import Performance, Wearer
@@ -87,7 +88,7 @@ async def flood(source: PerformanceSource, codec: Codec, mtu: int, client: type 
         return await taken(bands)
 
 
-async def taken(bands) -> Run:
+async def taken(bands: BandPair) -> Run:
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     async for _ in bands.chunks():
         pass
@@ -113,7 +114,7 @@ async def be_the_bands(performance: Performance) -> None:
         await asyncio.to_thread(sys.stdin.readline)
 
 
-def median(runs: list[Run], figure) -> float:
+def median(runs: list[Run], figure: Callable[[Run], float]) -> float:
     return statistics.median(figure(run) for run in runs)
 
 
@@ -121,7 +122,7 @@ def throughput(performance: Performance, runs: int) -> None:
     seconds = performance.duration_s
     samples = WRISTS * len(performance.emg_uv)
     print(
-        "| tier | codec | MTU | samples, kB/s as int16 | x the need | on the air, kB/s at 1x | CPU, % of a core at 1x |"
+        "| tier | codec | MTU | kB/s, as int16 | x the need | on the air, kB/s at 1x | CPU at 1x, % of a core |"
     )
     print("|---|---|---|---|---|---|---|")
     tiers = [("T1", None), *((f"T2, {name}", client) for name, client in CLIENTS.items())]

@@ -269,10 +269,6 @@ async def virtual_bands(
     """
     require("bumble", "sim")
     require("bleak", "sim")
-    from bumble.device import Device
-    from bumble.hci import Address
-
-    from firmware_bridge.backends.bumble import bumble_backend
     from firmware_bridge.virtual_air import VirtualAir, VirtualController
     from firmware_bridge.virtual_band import NO_FAULTS, BandOptions, VirtualBand
 
@@ -293,22 +289,28 @@ async def virtual_bands(
         )
         for side in sides or source.info.sides
     }
+    async with _central(air) as backend:
+        rig = Rig(
+            source, bands, air, backend, clock=clock, script=script, hold_s=hold_s, wait_for_all=wait_for_all
+        )
+        async with switched_on(rig):
+            yield rig
+        await air.quiet()
+
+
+@asynccontextmanager
+async def _central(air: VirtualAir) -> AsyncIterator[Backend]:
+    """A host's Bluetooth on `air`."""
+    from bumble.device import Device
+    from bumble.hci import Address
+
+    from firmware_bridge.backends.bumble import bumble_backend
+    from firmware_bridge.virtual_air import VirtualController
+
     controller = VirtualController("central", air)
     central = Device.with_hci("qwrist", Address(_CENTRAL_ADDRESS), controller, controller)
     await central.power_on()
-    rig = Rig(
-        source,
-        bands,
-        air,
-        bumble_backend(central),
-        clock=clock,
-        script=script,
-        hold_s=hold_s,
-        wait_for_all=wait_for_all,
-    )
-    async with switched_on(rig):
-        yield rig
-    await air.quiet()
+    yield bumble_backend(central)
     await central.power_off()
 
 
