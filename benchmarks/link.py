@@ -121,9 +121,7 @@ def median(runs: list[Run], figure: Callable[[Run], float]) -> float:
 def throughput(performance: Performance, runs: int) -> None:
     seconds = performance.duration_s
     samples = WRISTS * len(performance.emg_uv)
-    print(
-        "| tier | codec | MTU | kB/s, as int16 | x the need | on the air, kB/s at 1x | CPU at 1x, % of a core |"
-    )
+    print("| tier | codec | MTU | kB/s as int16 | x need | on air, kB/s at 1x | CPU at 1x, % of a core |")
     print("|---|---|---|---|---|---|---|")
     tiers = [("T1", None), *((f"T2, {name}", client) for name, client in CLIENTS.items())]
     for tier, client in tiers:
@@ -135,17 +133,12 @@ def throughput(performance: Performance, runs: int) -> None:
                 carried = median(found, lambda run: 32 * samples / 1000 / run.wall_s)
                 wire = median(found, lambda run: run.wire_bytes / 1000 / seconds)
                 cpu = median(found, lambda run: 100 * run.cpu_s / seconds)
-                print(
-                    f"| {tier} | {codec.name.lower()} | {mtu} | {carried:.0f} | {carried / NEEDED_KB_S:.1f} | "
-                    f"{wire:.1f} | {cpu:.0f} |",
-                    flush=True,
-                )
+                figures = f"{carried:.0f} | {carried / NEEDED_KB_S:.1f} | {wire:.1f} | {cpu:.0f}"
+                print(f"| {tier} | {codec.name.lower()} | {mtu} | {figures} |", flush=True)
 
 
 def host_alone(seconds: float) -> None:
-    print(
-        "\n| codec | notifications by | host's CPU a band, % of a core | missing samples |\n|---|---|---|---|"
-    )
+    print("\n| codec | values by | host's CPU a band, % of a core | missing samples |\n|---|---|---|---|")
     for codec in Codec:
         for name, client in CLIENTS.items():
             child = subprocess.Popen(
