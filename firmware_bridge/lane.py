@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -68,7 +69,13 @@ class LaneReader:
         self._overflows = 0  # of links that are gone
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=_LATEST)
         self._taken = 0  # packets, at the last look for silence
+        self._before = -1  # packets, when the present link began; of the first, connecting alone is of use
         self._silent_s = 0.0
+
+    @property
+    def useful(self) -> bool:
+        """Whether the present link has brought samples."""
+        return self.stream.packets > self._before
 
     async def start(self, begin: Callable[[int, int], None]) -> None:
         """START for the first time; `begin` is told the wrist and the first sample's index."""
@@ -79,6 +86,17 @@ class LaneReader:
         if (answer := self.link.start_answer) is not None:
             self.stream = stream.begin(answer.started)
             begin(self.wrist, answer.started.first_index)
+
+    @property
+    def ping_due_s(self) -> float:
+        """When to ask which sample it is, by the clock; infinite while the band does not stream."""
+        link = self.link
+        streaming = link is not None and link.state is LinkState.STREAMING and not self.stream.ended
+        return link.ping_due_s if link is not None and streaming else math.inf
+
+    def ping(self) -> None:
+        """Ask now; the answer is read with the packets."""
+        self._linked().ping_soon()
 
     def read(self, state: AlignState, aligner: Aligner) -> AlignState:
         """Take what has arrived. Raises SourceLost where the band restarted or leapt, BandRefused."""
@@ -120,6 +138,7 @@ class LaneReader:
             self._overflows += self.link.queue_overflows
         self.link = self.supervisor.link
         self._silent_s = 0.0
+        self._before = self.stream.packets
         self._rate = RateState()
         answer = self._linked().start_answer
         if answer is None:

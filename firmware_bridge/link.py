@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -45,6 +46,7 @@ from firmware_bridge.packet import (
     minimum_mtu,
     samples_per_packet,
 )
+from firmware_bridge.pings import next_ping_s
 from firmware_bridge.scan import FoundBand
 
 Clock = Callable[[], float]
@@ -142,6 +144,8 @@ class BandLink:
         self._pongs: deque[Pong] = deque(maxlen=QUEUE_PACKETS)
         self._number = 0  # of the last request
         self._asked: dict[int, asyncio.Future[tuple[Response, float]]] = {}
+        self.ping_due_s = math.inf  # when to call `ping_soon`, by the clock
+        self._pings = 0  # answered since START
         self._pinging: asyncio.Task[None] | None = None
 
     @property
@@ -181,6 +185,8 @@ class BandLink:
         answer, received_s = await self._ask(Start())
         if isinstance(answer, Started):
             self.start_answer = StartedAt(answer, sent_s, received_s)
+        self._pings = 0
+        self._plan_ping(received_s)
 
     async def stop(self) -> None:
         """Stop streaming, where it streams, and note what the band says of its stream."""
@@ -195,11 +201,14 @@ class BandLink:
         answer, received_s = await self._ask(Ping())
         if isinstance(answer, Pinged):
             self._pongs.append(Pong(answer.sample_index, sent_s, received_s))
+        self._pings += 1
+        self._plan_ping(received_s)
+        self._wake()
 
     def ping_soon(self) -> None:
-        """Ping beside whatever else happens, unless a ping is under way."""
-        if self._pinging is None or self._pinging.done():
-            self._pinging = asyncio.create_task(self._ping_quietly())
+        """Ping beside whatever else happens."""
+        self.ping_due_s = math.inf
+        self._pinging = asyncio.create_task(self._ping_quietly())
 
     async def close(self) -> None:
         """Disconnect; never raises, and leaves no connection and no task behind."""
@@ -305,6 +314,10 @@ class BandLink:
                 f"{minimum_mtu(self._options.codec)}; update the band's firmware or this machine's "
                 "Bluetooth driver"
             )
+
+    def _plan_ping(self, answered_s: float) -> None:
+        interval_ms = 0.0 if self.status is None else self.status.interval_ms
+        self.ping_due_s = next_ping_s(answered_s, self._pings, interval_ms / 1000)
 
     async def _ping_quietly(self) -> None:
         with suppress(QwristError):  # a link that is lost says so by its state

@@ -12,18 +12,14 @@ from edge.samples import RATE_HZ, SIDES, SampleChunk, Side, SourceInfo
 from firmware_bridge.align import Aligner, AlignState
 from firmware_bridge.backends import Backend
 from firmware_bridge.lane import LaneReader, LinkStats
-from firmware_bridge.link import Clock, LinkOptions, LinkState
+from firmware_bridge.link import Clock, LinkOptions
 from firmware_bridge.scan import find
 from firmware_bridge.supervise import AWAY, Life, Supervisor
 
 __all__ = ["BandPair", "LinkStats", "open_pair"]
 
 _LOOK_S: Final = 0.1  # how often silence is looked for
-# How often each band is asked which sample it is: of the waits for a connection event of up to 50 ms the
-# least of a few counts, so that they must not fall into step with it.
-_PING_S: Final = 0.25
-_PING_SPREAD_S: Final = 0.05
-_GOLDEN: Final = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly however many they are
+_LEAST_WAIT_S: Final = 0.002  # what a timer resolves
 
 
 class BandPair:
@@ -44,8 +40,6 @@ class BandPair:
         self._state: AlignState = self._aligner.initial_state()
         self._begun = False
         self._looked_s = 0.0
-        self._ping_s = 0.0  # when to ask next
-        self._pings = 0
 
     async def chunks(self) -> AsyncGenerator[SampleChunk, None]:
         """Start the bands and iterate until they end.
@@ -61,7 +55,7 @@ class BandPair:
         try:
             for lane in self._lanes:
                 await lane.start(self._begin)
-            self._looked_s = self._ping_s = self._clock()
+            self._looked_s = self._clock()
             while True:
                 self._woken.clear()
                 loss = self._collect()
@@ -87,22 +81,14 @@ class BandPair:
         now_s = self._clock()
         passed_s = min(now_s - self._looked_s, 2 * _LOOK_S)  # not what this process has slept through
         self._looked_s = now_s
-        ping = self._ping_is_due(now_s)
         for lane in self._lanes:
             if lane.stream.ended:
                 continue
             if (error := self._follow(lane, passed_s)) is not None:
                 return error
-            if ping and lane.link is not None and lane.link.state is LinkState.STREAMING:
-                lane.link.ping_soon()
+            if lane.ping_due_s <= now_s:
+                lane.ping()
         return None
-
-    def _ping_is_due(self, now_s: float) -> bool:
-        if now_s < self._ping_s:
-            return False
-        self._pings += 1
-        self._ping_s = now_s + _PING_S + _PING_SPREAD_S * (self._pings * _GOLDEN % 1)
-        return True
 
     def _follow(self, lane: LaneReader, passed_s: float) -> QwristError | None:
         """Read a lane, and see to it that it is linked."""
@@ -120,7 +106,7 @@ class BandPair:
             if not supervisor.resumes:
                 return loss
             self._state = self._aligner.leave(self._state, lane.wrist)
-            supervisor.recover(loss)
+            supervisor.recover(loss, useful=lane.useful)
         except QwristError as refusal:
             return refusal
         return None
@@ -136,9 +122,13 @@ class BandPair:
             yield chunk
 
     async def _wait(self) -> None:
-        """Until something arrives, or it is time to look who has been silent."""
+        """Until something arrives, or it is time to ask or to look who has been silent.
+
+        A ping that waited for an arrival would leave just after a connection event, and wait for the next.
+        """
+        until_ping_s = min(lane.ping_due_s for lane in self._lanes) - self._clock()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_S):
+            async with asyncio.timeout(min(_LOOK_S, max(_LEAST_WAIT_S, until_ping_s))):
                 await self._woken.wait()
 
     async def _stop(self) -> None:

@@ -7,6 +7,9 @@ their links would have brought. Each sample carries its boot and index, so that 
 from __future__ import annotations
 
 import asyncio
+from bisect import insort
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,19 +20,22 @@ from firmware_bridge.control import Started
 from firmware_bridge.link import Arrival, LinkState, Pong, StartedAt
 from firmware_bridge.packet import Codec, Flags, Packet, encode
 from firmware_bridge.pair import BandPair
+from firmware_bridge.pings import next_ping_s
 from firmware_bridge.scan import FoundBand
 from firmware_bridge.supervise import Life
 
-EVERYDAY, ALL = 100, 5000
+EVERYDAY, ALL = 150, 5000
 PER_PACKET = 31
-STEP_S = 0.05  # how often the reader looks
+STEP_S = 0.05  # how often the reader looks; and when it wants to ask which sample it is
 
 
 class Back(NamedTuple):
-    """A new link: the pings before START, and its answer."""
+    """A new link: the pings before START, START's answer, and how it answers pings until it is gone."""
 
     pongs: list[Pong]
     answer: StartedAt
+    ask: Callable[[float], Event | None]
+    interval_s: float
 
 
 class Event(NamedTuple):
@@ -93,31 +99,33 @@ def live(rng, duration_s) -> BandLife:
     if len(breaks) == 2 and breaks[1] - breaks[0] < 1.0:
         breaks.pop()
     for wished_s in [*breaks, duration_s]:
-        pongs = [event.what for event in pings(radio, zero_s, rate_hz, at_s + 0.08 * np.arange(4), np.inf)]
+        pongs = [ping(radio, zero_s, rate_hz, np.inf, at_s + 0.08 * i).what for i in range(4)]
         asked_s = max(pong.received_s for pong in pongs) + 1e-3
         handled_s = radio.next_event(asked_s)
         index = int(np.ceil((handled_s - zero_s) * rate_hz))
-        first = index if first is None else first
+        first, index_at_start = index if first is None else first, index
         answered_s = radio.next_event(handled_s + 1e-4) + radio.late_s()
         until_s = max(wished_s, answered_s + 0.2)
         started = Started(number, sequence & 0xFFFF, index & 0xFFFFFFFF)
-        events.append(Event(answered_s, Back(pongs, StartedAt(started, asked_s, answered_s))))
+        back = len(events)
+        events.append(Event(answered_s, None))
         sent, sequence, stop = stream(
             rng, radio, number, index, sequence, zero_s, rate_hz, (answered_s, until_s), loss, twice,
             last=until_s >= duration_s,
         )  # fmt: skip
         delivered |= {event.what[2] for event in sent if len(event.what) == 3}
         events += [Event(event.at_s, Arrival(*event.what[:2])) for event in sent]
-        asked = np.cumsum([answered_s + 0.1, *rng.uniform(0.25, 0.3, 20)])
-        events += pings(radio, zero_s, rate_hz, asked, until_s)
+        gone_s = max(until_s, *(event.at_s for event in events))
+        told_s = radio.interval_s if rng.random() < 0.9 else 0.0  # some bands do not know their interval
+        ask = partial(ping, radio, zero_s, rate_hz, gone_s)
+        events[back] = Event(answered_s, Back(pongs, StartedAt(started, asked_s, answered_s), ask, told_s))
         if until_s >= duration_s:
             boots.append(Boot(number, zero_s, rate_hz, first, frozenset(delivered), stop - first))
             break
-        gone_s = max(until_s, max((event.at_s for event in events), default=0.0))
         events.append(Event(gone_s, None))
         at_s = gone_s + rng.uniform(0.05, 0.8)
         if rng.random() < 0.4:
-            heard = max((i for i in delivered), default=first - PER_PACKET) + PER_PACKET
+            heard = max([index_at_start, *(i + PER_PACKET for i in delivered)])
             boots.append(Boot(number, zero_s, rate_hz, first, frozenset(delivered), heard - first))
             number, sequence, zero_s = (number + 1) % 256, 0, at_s - rng.uniform(0.01, 0.04)
             first, delivered = None, set()
@@ -135,7 +143,7 @@ def stream(rng, radio, number, index, sequence, zero_s, rate_hz, span_s, loss, t
         )
         full_s = max(start_s, zero_s + (index + PER_PACKET) / rate_hz)
         before_s = max(before_s, radio.next_event(full_s) + radio.late_s())
-        if rng.random() >= loss or not out:
+        if rng.random() >= loss:
             out.append(Event(before_s, (data, before_s, index)))
             if rng.random() < twice:
                 late_s = before_s + rng.choice([0.0, rng.uniform(0, 0.3)])
@@ -168,20 +176,24 @@ def identities(number, first):
     return counts
 
 
-def pings(radio, zero_s, rate_hz, moments_s, until_s):
-    for sent_s in moments_s:
-        handled_s = radio.next_event(sent_s) + radio.rng.exponential(0.0005)
-        received_s = radio.next_event(handled_s + 1e-4) + radio.late_s()
-        if received_s < until_s:
-            index = int((handled_s - zero_s) * rate_hz) & 0xFFFFFFFF
-            yield Event(received_s, Pong(index, sent_s, received_s))
+def ping(radio, zero_s, rate_hz, gone_s, sent_s) -> Event | None:
+    """A PING's answer, unless the link is gone before."""
+    handled_s = radio.next_event(sent_s) + radio.rng.exponential(0.0005)
+    received_s = radio.next_event(handled_s + 1e-4) + radio.late_s()
+    if received_s >= gone_s:
+        return None
+    index = int((handled_s - zero_s) * rate_hz) & 0xFFFFFFFF
+    return Event(received_s, Pong(index, sent_s, received_s))
 
 
 class FakeLink:
     """A link that has brought what the generator says."""
 
-    def __init__(self, band, back: Back):
-        self.band = band
+    def __init__(self, supervisor, back: Back):
+        self.supervisor, self.ask = supervisor, back.ask
+        self.pings, self.interval_s = 0, back.interval_s
+        self.ping_due_s = next_ping_s(back.answer.received_s, 0, self.interval_s)
+        self.band = supervisor.band
         self.state = LinkState.STREAMING
         self.start_answer, self.pongs = back.answer, list(back.pongs)
         self.status = self.battery_percent = None
@@ -197,7 +209,10 @@ class FakeLink:
         return taken
 
     def ping_soon(self):
-        pass
+        self.ping_due_s, event = np.inf, self.ask(self.supervisor.now_s)
+        if event is not None:
+            self.pings += 1
+            insort(self.supervisor.events, event, key=lambda event: event.at_s)
 
     async def start(self):
         pass
@@ -213,9 +228,11 @@ class FakeSupervisor:
         self.events = events
         self.life = Life.LINKED
         self.reconnects = 0
-        self.link = FakeLink(self.band, self.events.pop(0).what)
+        self.now_s = 0.0
+        self.link = FakeLink(self, self.events.pop(0).what)
 
     def advance(self, now_s):
+        self.now_s = now_s
         while self.events and self.events[0].at_s <= now_s:
             what = self.events.pop(0).what
             match what:
@@ -225,13 +242,16 @@ class FakeSupervisor:
                 case Pong():
                     if self.link is not None:
                         self.link.pongs.append(what)
+                        self.link.ping_due_s = next_ping_s(
+                            what.received_s, self.link.pings, self.link.interval_s
+                        )
                 case Back():
-                    self.link, self.life = FakeLink(self.band, what), Life.LINKED
+                    self.link, self.life = FakeLink(self, what), Life.LINKED
                 case None:
                     self.link.state = LinkState.LOST
                     return
 
-    def recover(self, loss):
+    def recover(self, loss, *, useful):
         self.life, self.link = Life.PAUSING, None
 
 
@@ -253,7 +273,8 @@ def run(seed) -> Outcome:
         asyncio.run(lane.start(pair._begin))
     chunks = []
     while not all(lane.stream.ended for lane in pair._lanes):
-        now_s += STEP_S
+        due_s = min(lane.ping_due_s for lane in pair._lanes)
+        now_s = min(now_s + STEP_S, max(now_s + 1e-3, due_s))
         for supervisor in supervisors:
             supervisor.advance(now_s)
         pair._looked_s = now_s  # silence is another test's
