@@ -65,6 +65,8 @@ class Supervisor:
         self._backend = backend
         self._resume_s = resume_s
         self._recovering: asyncio.Task[None] | None = None
+        self._lost_at_s = 0.0  # on the loop's clock: since when nothing of use has come
+        self._pauses = pauses()
 
     @property
     def resumes(self) -> bool:
@@ -77,9 +79,16 @@ class Supervisor:
         await self._open(self.band)
         self.life = Life.LINKED
 
-    def recover(self, loss: SourceLost) -> None:
-        """Look for the band again; `wake` is called once it streams, or once it is given up."""
+    def recover(self, loss: SourceLost, *, useful: bool) -> None:
+        """Look for the band again; `wake` is called once it streams, or once it is given up.
+
+        useful: whether the link that is gone has brought samples. Where it has not, connecting was of no
+        avail: patience and pauses go on from the loss before.
+        """
         self.life = Life.PAUSING
+        if useful:
+            self._lost_at_s = asyncio.get_running_loop().time()
+            self._pauses = pauses()
         link, self.link = self.link, None
         self._recovering = asyncio.create_task(self._recover(link, loss))
 
@@ -113,19 +122,23 @@ class Supervisor:
     async def _recover(self, link: BandLink | None, loss: SourceLost) -> None:
         await self._close(link)
         try:
-            async with asyncio.timeout(self._resume_s):
+            async with asyncio.timeout_at(self._lost_at_s + self._resume_s):
                 await self._until_back()
         except TimeoutError:
             self._give_up(SourceLost(f"{loss}; it was looked for during {self._resume_s:g} s"))
         except QwristError as error:
             self._give_up(error)
+        except Exception as error:  # noqa: BLE001  (a stack's own: waiting for ever is worse)
+            lost = SourceLost(f"{loss}; looking for it failed: {type(error).__name__}: {error}")
+            lost.__cause__ = error
+            self._give_up(lost)
         else:
             self.reconnects += 1
             self.life = Life.LINKED
         self._wake()
 
     async def _until_back(self) -> None:
-        for pause_s in pauses():
+        for pause_s in self._pauses:
             self.life = Life.PAUSING
             await asyncio.sleep(pause_s)
             try:

@@ -1,4 +1,4 @@
-"""The band's side of the link as C99 for its firmware: encoder, control point and a Zephyr sample, as data."""
+"""The band's side of the link as C99 for its firmware: encoder, control point, a Zephyr sample; as data."""
 
 from __future__ import annotations
 

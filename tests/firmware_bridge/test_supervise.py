@@ -8,7 +8,8 @@ from itertools import islice
 import pytest
 
 from edge.errors import QwristError, SourceLost
-from firmware_bridge.band_script import Claims, DropEvent, Script
+from firmware_bridge import supervise
+from firmware_bridge.band_script import Claims, DropEvent, MistreatEvent, Script
 from firmware_bridge.connect import connect
 from firmware_bridge.control import Config, Ping, Start
 from firmware_bridge.errors import BandRefused
@@ -103,7 +104,7 @@ def test_a_band_that_is_closed_while_it_is_looked_for_leaves_nothing():
             )
             await supervisor.open()
             await rig.bands["left"]._peripheral.vanish()
-            supervisor.recover(SourceLost("it left"))
+            supervisor.recover(SourceLost("it left"), useful=True)
             assert supervisor.link is None
             await asyncio.sleep(0.05)
             assert supervisor.life in AWAY
@@ -136,3 +137,35 @@ def test_pauses_grow_to_four_seconds_and_are_never_in_step():
         assert abs(pause_s - nominal) <= 0.2 * nominal
     assert len(set(islice(pauses(), 6))) == len(set(islice(pauses(), 1, 7))) == 6
     assert list(islice(pauses(), 1, 6)) != list(islice(pauses(), 1, 6))
+
+
+def ends_with(script, resume_s):
+    """How a stream of 30 s ends under `script`."""
+
+    async def run():
+        async with (
+            virtual_bands(ArraySource(noise_uv(60_000)), script=script) as rig,
+            connect(backend=rig.backend, clock=rig.clock, resume_s=resume_s) as bands,
+        ):
+            async for _ in bands.chunks():
+                pass
+            return bands.stats()
+
+    return asyncio.run(run())
+
+
+def test_what_no_one_foresaw_ends_the_stream_with_its_name(monkeypatch):
+    async def broken(*_):
+        raise EOFError("the bus is gone")
+
+    monkeypatch.setattr(supervise, "find_again", broken)
+    drop = DropEvent(at_s=2.0, side="left", away_s=20.0)
+    with pytest.raises(SourceLost, match="looking for it failed: EOFError: the bus is gone"):
+        ends_with(Script(events=[drop]), resume_s=30.0)
+
+
+def test_a_band_that_connects_and_brings_nothing_is_given_up():
+    """Without end it would be connected to twice a second."""
+    damage = MistreatEvent(what="corrupt", at_s=2.0, side="left", percent=100, for_s=27.0)
+    with pytest.raises(SourceLost, match=r"CRC is wrong.*looked for during 3 s"):
+        ends_with(Script(events=[damage]), resume_s=3.0)
