@@ -28,6 +28,7 @@ from firmware_bridge.sinks import StreamSink, TextSink
 from qwrist import bands, ui
 from qwrist.bands import Bands, BandSpec, Script
 from qwrist.verbs.models import ModelOption, model_folder
+from qwrist.verbs.numbers import check_number
 from qwrist.verbs.record import BandOption
 from qwrist.verbs.users import AsJson, UserId
 
@@ -103,8 +104,7 @@ def type_(
 ) -> None:
     """Type: decode the bands live, on the screen. Ctrl-C ends it."""
     spec = bands.parse(band)
-    if seconds is not None and not 0 < seconds <= _LONGEST_S:
-        raise BadInput(f"--seconds is {seconds:g}; expected more than 0 and at most {_LONGEST_S:g}")
+    check_number("--seconds", seconds, most=_LONGEST_S)
     if isinstance(spec, bands.Sim) and seconds is None:
         raise BadInput("a simulated wearer types for as long as you say; add --seconds 30")
     sink = None if as_json else StreamSink(sys.stdout)

@@ -28,6 +28,7 @@ from edge.store import User, UserStore
 from edge.unfinished import Unfinished, check_same, unfinished
 from qwrist import bands, ui
 from qwrist.bands import Bands, BandSpec, EnterSwitch, Script
+from qwrist.verbs.numbers import check_number
 from qwrist.verbs.recover import in_words
 from qwrist.verbs.users import AsJson, UserId
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 FAILED = 1
 MINUTES = 5.0  # that are recorded where nobody says how many
+_SLOWEST_S = 60.0  # a character: slower than anybody spells, with a switch and a scanning keyboard too
 _PROMPTS_A_MINUTE = 40  # more than anybody types: 25 characters in 1.5 s
 
 BandOption = Annotated[str, typer.Option("--band", help=bands.HELP)]
@@ -86,10 +88,8 @@ def enroll(
     as_json: AsJson = False,
 ) -> None:
     """Record a session: connect the bands, show prompts, keep what the muscles do."""
-    if minutes is not None and not 0 < minutes <= LONGEST_S / 60:
-        raise BadInput(f"--minutes is {minutes:g}; expected more than 0 and at most {LONGEST_S / 60:g}")
-    if not seconds_per_character > 0:
-        raise BadInput(f"--seconds-per-character is {seconds_per_character:g}; expected more than 0")
+    check_number("--minutes", minutes, most=LONGEST_S / 60)
+    check_number("--seconds-per-character", seconds_per_character, most=_SLOWEST_S)
     worn = None if sides is None else parse_sides(sides)
     wish = Wish(minutes or MINUTES, worn or SIDES, not prompts_alone, seconds_per_character)
     spec = bands.parse(band)

@@ -51,6 +51,8 @@ def test_no_verb_prints_the_help(run: Run) -> None:
         (["enroll", "--user", "ada", "--band", "sim:wearer=1000"], "the base was trained on"),
         (["enroll", "--user", "ada", "--band", "sim:", "--sides", "middle"], "expected left, right"),
         (["enroll", "--user", "ada", "--band", "sim:", "--minutes", "-1"], "--minutes is -1"),
+        (["enroll", "--user", "ada", "--band", "sim:", "--minutes", "inf"], "--minutes is inf"),
+        (["enroll", "--user", "ada", "--band", "sim:", "--seconds-per-character", "inf"], "at most 60"),
         (["type", "--user", "ada", "--band", "sim:", "--seconds", "nan"], "--seconds is nan"),
         (["type", "--user", "ada", "--band", "sim:"], "add --seconds"),
         (["check", "no/such/file.hdf5"], "no/such/file.hdf5"),
