@@ -26,6 +26,7 @@ from edge.store import UserStore
 from edge.trust import TrustStore
 from firmware_bridge.sinks import StreamSink, TextSink
 from qwrist import bands, ui
+from qwrist.band_spec import FASTEST, SLOWEST
 from qwrist.bands import Bands, BandSpec, Script
 from qwrist.verbs.models import ModelOption, model_folder
 from qwrist.verbs.numbers import check_number
@@ -118,12 +119,11 @@ def replay(
     runtime: Annotated[RuntimeKind, typer.Option(help="What runs the network.")] = "litert",
     model: ModelOption = None,
     bundle: BundleOption = None,
-    speed: Annotated[
-        float | None, typer.Option(min=0.01, help="1 is real time (default: as fast as it goes).")
-    ] = None,
+    speed: Annotated[float | None, typer.Option(help="1 is real time (default: as fast as it goes).")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decode a recording as if it came in live."""
+    check_number("--speed", speed, least=SLOWEST / 10, most=FASTEST)
     sink = None if as_json else StreamSink(sys.stdout)
     decoded = decode_live(_decoder(user, model, bundle, runtime), bands.File(session, speed), None, sink)
     _report(decoded, as_json=as_json)

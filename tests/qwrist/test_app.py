@@ -55,6 +55,7 @@ def test_no_verb_prints_the_help(run: Run) -> None:
         (["enroll", "--user", "ada", "--band", "sim:", "--seconds-per-character", "inf"], "at most 60"),
         (["type", "--user", "ada", "--band", "sim:", "--seconds", "nan"], "--seconds is nan"),
         (["type", "--user", "ada", "--band", "sim:"], "add --seconds"),
+        (["replay", "x.hdf5", "--user", "ada", "--speed", "nan"], "--speed is nan; expected 0.01 to 100"),
         (["check", "no/such/file.hdf5"], "no/such/file.hdf5"),
         (["check"], "name a session file or a --user"),
         (["configs", "show", "nothing"], "there is no recipe 'nothing'"),
