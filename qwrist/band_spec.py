@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from edge.errors import BadInput
+from firmware_bridge.band_script import NO_SCRIPT, Script, load
 from firmware_bridge.lsl.description import Channels
 from firmware_bridge.lsl.source import LslStreams
 from firmware_bridge.packet import Codec
 from personalize.base_users import forbid
+from simulate.difficulty import presets
 
 T = TypeVar("T")
 
@@ -41,7 +43,7 @@ class Sim(NamedTuple):
     wearer: int = 1
     difficulty: str = "medium"
     speed: float | None = None
-    script: str | None = None  # what goes wrong: see band_script
+    script: Script = NO_SCRIPT  # what goes wrong
     mtu: int = MOST_MTU
     codec: Codec = Codec.RICE12
 
@@ -127,10 +129,10 @@ def _ble(settings: _Settings) -> Ble:
 
 def _sim(settings: _Settings) -> Sim:
     sim = Sim(
-        settings.take("wearer", _number, Sim().wearer),
-        settings.take("difficulty", str, Sim().difficulty),
+        settings.take("wearer", _wearer, Sim().wearer),
+        settings.take("difficulty", _difficulty, Sim().difficulty),
         settings.take("speed", lambda value: _speed(value, SLOWEST), None),
-        settings.take("script", _text, None),
+        settings.take("script", _script, NO_SCRIPT),
         settings.take("mtu", _mtu, MOST_MTU),
         settings.take("codec", _codec, Codec.RICE12),
     )
@@ -161,11 +163,20 @@ def _text(value: str) -> str:
     return value
 
 
-def _number(value: str) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise ValueError("a number") from None
+def _wearer(value: str) -> int:
+    if re.fullmatch(r"[0-9]{1,9}", value) is None:
+        raise ValueError("a number from 0")
+    return int(value)
+
+
+def _difficulty(value: str) -> str:
+    if value not in presets():
+        raise ValueError(_listed(list(presets()), "or"))
+    return value
+
+
+def _script(value: str) -> Script:
+    return load(_text(value))
 
 
 def _mtu(value: str) -> int:

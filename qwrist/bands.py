@@ -119,7 +119,6 @@ async def _bluetooth(spec: Ble, sides: tuple[Side, ...]) -> AsyncIterator[Bands]
 
 @asynccontextmanager
 async def _virtual(spec: Sim, sides: tuple[Side, ...], script: Script) -> AsyncIterator[Bands]:
-    from firmware_bridge import band_script
     from firmware_bridge.connect import connect
     from firmware_bridge.rig import virtual_bands
     from simulate.source import PerformanceKeys, PerformanceSource
@@ -136,7 +135,7 @@ async def _virtual(spec: Sim, sides: tuple[Side, ...], script: Script) -> AsyncI
             speed=spec.speed,
             mtu=spec.mtu,
             start_s=time.time(),
-            script=band_script.NO_SCRIPT if spec.script is None else band_script.load(spec.script),
+            script=spec.script,
         ) as rig,
         connect(sides, backend=rig.backend, clock=rig.clock, codec=spec.codec) as pair,
     ):

@@ -8,13 +8,14 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from edge.errors import BadInput, SourceLost
+from edge.errors import SourceLost
 from edge.prompts import prompt_deck
 from edge.quality import Severity
 from edge.samples import RATE_HZ, SampleChunk, Side
 from firmware_bridge.link_test import Finding, Heard, gather, judge, worst
 from qwrist import bands, ui
 from qwrist.bands import Bands, BandSpec, Script
+from qwrist.verbs.numbers import check_number
 from qwrist.verbs.record import BandOption, parse_sides
 from qwrist.verbs.users import AsJson
 
@@ -51,8 +52,7 @@ def link_test(
     as_json: AsJson = False,
 ) -> None:
     """Judge the link: loss, jitter, battery, contact, radio and more. Exit code 1 if it fails."""
-    if not 1 <= seconds <= _LONGEST_S:
-        raise BadInput(f"--seconds is {seconds:g}; expected 1 to {_LONGEST_S:g}")
+    check_number("--seconds", seconds, least=1, most=_LONGEST_S)
     spec, worn = bands.parse(band), parse_sides(sides)
     with ui.progress("listening") as advance:
         heard = asyncio.run(_listen(spec, worn, seconds, advance))

@@ -13,6 +13,7 @@ from edge.prompts import prompt_deck
 from edge.samples import RATE_HZ, SIDES, Side
 from qwrist import bands, ui
 from qwrist.bands import BandSpec, Script
+from qwrist.verbs.numbers import check_number
 from qwrist.verbs.record import BandOption, parse_sides
 from qwrist.verbs.users import AsJson
 
@@ -30,8 +31,7 @@ def relay(
     as_json: AsJson = False,
 ) -> None:
     """Give the bands' samples to the lab network as an LSL stream, missing ones as NaN."""
-    if seconds is not None and not 0 < seconds <= _LONGEST_S:
-        raise BadInput(f"--seconds is {seconds:g}; expected more than 0 and at most {_LONGEST_S:g}")
+    check_number("--seconds", seconds, most=_LONGEST_S)
     if not name:
         raise BadInput("--name is empty; a stream is found by its name")
     spec = bands.parse(band)

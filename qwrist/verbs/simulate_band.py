@@ -14,6 +14,7 @@ from edge.replay import FileSource
 from edge.samples import RATE_HZ, SampleSource, Side
 from qwrist import ui
 from qwrist.band_spec import File, Sim, parse
+from qwrist.verbs.numbers import check_number
 from qwrist.verbs.record import parse_sides
 from qwrist.verbs.users import AsJson
 
@@ -51,6 +52,7 @@ def simulate_band(
     from firmware_bridge.band_script import NO_SCRIPT, load
     from firmware_bridge.serve import Dongles
 
+    check_number("--seconds", seconds, most=_LONGEST_S)
     worn = parse_sides(sides)
     what = load(script) if script is not None else NO_SCRIPT
     where = Dongles(tuple(hci)) if hci else _address(listen)
@@ -104,8 +106,6 @@ def _address(text: str) -> Listen:
 
 def _source(wearer: str, worn: tuple[Side, ...], seconds: float) -> SampleSource:
     """What the wrists do."""
-    if not 0 < seconds <= _LONGEST_S:
-        raise BadInput(f"--seconds is {seconds:g}; expected more than 0 and at most {_LONGEST_S:g}")
     match parse(wearer):
         case Sim(number, difficulty) as sim if sim == Sim(number, difficulty):
             from simulate.source import PerformanceSource

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import BadInput
+from firmware_bridge.band_script import load
 from firmware_bridge.lsl.description import Channels
 from firmware_bridge.lsl.source import LslStreams
 from firmware_bridge.packet import Codec
@@ -28,7 +29,10 @@ from qwrist.band_spec import Ble, File, Lsl, Sim, parse
         ("ble:pair=no", Ble()),
         ("sim:", Sim()),
         ("sim:wearer=2,speed=1", Sim(2, speed=1.0)),
-        ("sim:difficulty=easy,script=bad-day,mtu=185", Sim(difficulty="easy", script="bad-day", mtu=185)),
+        (
+            "sim:difficulty=hard,script=bad-day,mtu=185",
+            Sim(difficulty="hard", script=load("bad-day"), mtu=185),
+        ),
         ("sim:codec=pack12", Sim(codec=Codec.PACK12)),
         ("file:a.hdf5", File(Path("a.hdf5"))),
         ("file:C:\\a,b=c.hdf5,speed=4", File(Path("C:\\a,b=c.hdf5"), 4.0)),
@@ -61,7 +65,12 @@ def test_settings(text, spec):
         ("sim:speed=inf", "sim: speed is 'inf'; expected 0.1 to 100"),
         ("sim:mtu=22", "sim: mtu is '22'; expected a number from 23 to 517"),
         ("sim:mtu=-5", "sim: mtu is '-5'; expected a number from 23"),
-        ("sim:wearer=two", "sim: wearer is 'two'; expected a number"),
+        ("sim:wearer=two", "sim: wearer is 'two'; expected a number from 0"),
+        ("sim:wearer=-1", "sim: wearer is '-1'; expected a number from 0"),
+        ("sim:wearer=1000", "simulated wearer 1000 is one of those the base was trained on"),
+        ("sim:difficulty=easy", "sim: difficulty is 'easy'; expected medium, mid or hard"),
+        ("sim:script=NOPE", "NOPE cannot be read: No such file or directory; name a .yaml file, or one of"),
+        ("sim:script=", "sim: script is ''; expected a name"),
         ("sim:colour=red", "sim: knows no 'colour'; it has wearer, difficulty, speed, script, mtu and codec"),
         ("lsl:A,left=B,both=C", "lsl: has both twice"),
         ("lsl:stamps=mine", "lsl: stamps is 'mine'; expected arrival or stream"),

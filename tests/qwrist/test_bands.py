@@ -66,7 +66,6 @@ def test_streams_of_the_lab_network(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "error", "says"),
     [
-        ("sim:script=no-such-script", BadInput, "no-such-script cannot be read"),
         ("ble:hci=nothing:1", BadInput, "names no Bluetooth controller"),
         ("ble:hci=tcp-client:127.0.0.1:9", BluetoothUnavailable, "cannot be opened"),
         ("file:no-such.hdf5", BadInput, "no-such.hdf5"),

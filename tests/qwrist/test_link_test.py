@@ -80,9 +80,13 @@ def test_a_recording_is_judged_by_its_samples(run: Run, tmp_path) -> None:
     ("arguments", "says"),
     [
         (["link-test", "--seconds", "0.5"], "expected 1 to 600"),
+        (["link-test", "--seconds", "inf"], "--seconds is inf"),
+        (["link-test", "--seconds", "nan"], "--seconds is nan"),
         (["link-test", "--band", "sim:mtu=9"], "mtu is '9'"),
+        (["link-test", "--band", "sim:script=NOPE"], "NOPE cannot be read"),
         (["relay", "--band", "sim:"], "add --seconds"),
         (["relay", "--seconds", "nan"], "--seconds is nan"),
+        (["relay", "--seconds", "inf"], "--seconds is inf"),
         (["relay", "--name", ""], "--name is empty"),
     ],
 )
@@ -90,6 +94,7 @@ def test_wrong_input_is_refused_in_a_sentence(run: Run, arguments, says) -> None
     answer = run(*arguments)
     assert answer.code == 2
     assert says in answer.err
+    assert answer.err.startswith("qwrist: ")  # nothing was begun
 
 
 def test_relay_tells_what_it_gave_on(run: Run) -> None:

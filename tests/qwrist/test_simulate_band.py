@@ -32,7 +32,10 @@ ITSELF = (
     [
         ({"listen": "9800"}, "expected HOST:PORT"),
         ({"listen": "127.0.0.1:99999"}, "expected HOST:PORT"),
-        ({"seconds": 0.0}, "expected more than 0"),
+        ({"seconds": 0.0}, "--seconds is 0; expected more than 0"),
+        ({"seconds": float("nan")}, "--seconds is nan; expected more than 0"),
+        ({"seconds": float("inf")}, "--seconds is inf; expected more than 0"),
+        ({"wearer": "sim:wearer=-1"}, "expected a number from 0"),
         ({"wearer": "ble:"}, r"expected sim:wearer=N,difficulty=D or file:PATH"),
         ({"wearer": "sim:speed=2"}, "in real time"),
         ({"wearer": "sim:script=bad-day"}, "scripts by --script"),
