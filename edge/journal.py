@@ -18,6 +18,7 @@ from typing import BinaryIO, Final, NamedTuple, Self
 from edge.errors import BadSession
 from edge.files import lock, sync_folder
 
+SUFFIX: Final = ".journal"  # of the file's name
 MAGIC: Final = b"qwjrnl2\n"
 MARK: Final = b"\xffqw\xfe"  # begins each frame; no text in UTF-8 holds it
 _HEADER: Final = struct.Struct("<4sIIIBI")  # mark, journal, number, payload length, kind, CRC-32

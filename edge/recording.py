@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from edge import recording_frames as frames
 from edge.errors import BadSession
-from edge.journal import JournalWriter
+from edge.journal import SUFFIX, JournalWriter
 from edge.recording_frames import Continued, Heading, Kind
 from edge.samples import RATE_HZ, KeyPress, Prompt, SampleChunk, SegmentStart
 from edge.sealing import recover
@@ -21,7 +21,9 @@ from edge.session import LONGEST_S
 __all__ = ["Continued", "Heading", "Recorder", "journal_path"]
 
 SYNC_SAMPLES: Final = RATE_HZ  # a power cut costs at most the last second
-# Without a heading nobody knows whose samples they are: a damaged block must not take the only one.
+# Without a heading nobody knows whose samples they are, so none is the only one: two begin the journal (a bit
+# that flips takes one), the next follows with the first sync (a bad block takes both), then one each minute.
+FIRST_HEADINGS: Final = 2
 HEADING_SAMPLES: Final = 60 * RATE_HZ
 # By how much a break may be wrong that only the host's clock has measured: what a radio may delay the last
 # and the first packet (the 50 ms of jitter that the clock is tested with), and a crystal's 100 ppm.
@@ -31,7 +33,7 @@ _CRYSTAL: Final = 1e-4
 
 def journal_path(session_path: Path) -> Path:
     """Where the recording of `session_path` is kept until it is sealed."""
-    return session_path.with_name(session_path.name.removesuffix(".hdf5") + ".journal")
+    return session_path.with_name(session_path.name.removesuffix(".hdf5") + SUFFIX)
 
 
 class Recorder:
@@ -51,9 +53,10 @@ class Recorder:
         self._next_index = 0  # in the recording
         self._shift_s = 0.0
         self._synced_samples = 0
-        self._headed_samples = 0
+        self._heading_due = SYNC_SAMPLES  # in samples taken
         self._journal = _claimed(path, continued=heading.continues is not None)
-        self._journal.append(Kind.HEADING, frames.pack_heading(heading))
+        for _ in range(FIRST_HEADINGS):
+            self._journal.append(Kind.HEADING, frames.pack_heading(heading))
         self._journal.sync()
 
     def add(self, chunk: SampleChunk) -> None:
@@ -145,9 +148,9 @@ class Recorder:
         )
 
     def _secure(self) -> None:
-        if self.samples - self._headed_samples >= HEADING_SAMPLES:
+        if self.samples >= self._heading_due:
             self._journal.append(Kind.HEADING, frames.pack_heading(self.heading))
-            self._headed_samples = self.samples
+            self._heading_due = self.samples + HEADING_SAMPLES
         if self.samples - self._synced_samples >= SYNC_SAMPLES:
             self._journal.sync()
             self._synced_samples = self.samples

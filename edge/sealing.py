@@ -6,9 +6,12 @@ continues a session replaces its file, atomically: at every moment one of the tw
 
 from __future__ import annotations
 
+import os
 import struct
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
+from contextlib import suppress
+from glob import escape
 from itertools import chain, count
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,7 +22,7 @@ from pydantic import ValidationError
 from edge import recording_frames as frames
 from edge.errors import BadSession, NotEnoughData
 from edge.files import locked, sync_folder
-from edge.journal import Damage, JournalReader
+from edge.journal import SUFFIX, Damage, JournalReader
 from edge.recording_frames import Continued, Heading, Kind
 from edge.samples import (
     ELECTRODES,
@@ -54,13 +57,14 @@ def recover(journal: Path) -> Recovered:
 
     Safe to repeat after a crash at any point; needs memory for one session, for two where it continues one. A
     journal of which a part is damaged is kept as `.journal.damaged`. Raises NotEnoughData if it holds no
-    sample, BadSession if it is still being written, another session stands in its place or the file does not
-    read back equal.
+    sample, BadSession if it is no journal or still being written, another session stands in its place or the
+    file does not read back equal.
     """
-    path = journal.with_suffix(".hdf5")
+    check_journal(journal)
+    path = _session_path(journal)
     try:
         with locked(journal):
-            for left in path.parent.glob(f".{path.name}.*"):  # by a sealing that was killed
+            for left in path.parent.glob(f".{escape(path.name)}.*"):  # by a sealing that was killed
                 left.unlink()
             return _seal(JournalReader(journal), path)
     except BlockingIOError:
@@ -68,9 +72,31 @@ def recover(journal: Path) -> Recovered:
             f"{journal} is being recorded by another process; wait for its end, or end it"
         ) from None
     except FileNotFoundError:
-        if path.exists():  # another process was sealing it, too
-            return Recovered(path, 0, 0, Damage(), None)
-        raise BadSession(f"there is no {journal}, and no session that was made of it") from None
+        if journal.exists():
+            raise
+        check_journal(journal)
+        return Recovered(path, 0, 0, Damage(), None)  # another process has sealed it
+
+
+def check_journal(journal: Path) -> None:
+    """Raise BadSession unless `journal` is one that can be sealed, or was one until it became its session."""
+    if journal.suffix != SUFFIX:
+        raise BadSession(f"{journal} is no journal, whose name ends in {SUFFIX}; name one of those")
+    if not journal.exists():
+        if _session_path(journal).exists():
+            return
+        raise BadSession(f"there is no {journal}, and no session that was made of it")
+    if not journal.is_file():
+        found = "a folder; name the journals in it" if journal.is_dir() else "no file; name a journal"
+        raise BadSession(f"{journal} is {found}")
+    if not os.access(journal, os.R_OK | os.W_OK):
+        raise BadSession(f"{journal} may not be read and written by you; become its owner")
+    with suppress(FileNotFoundError):  # sealed just now
+        next(iter(JournalReader(journal)), None)
+
+
+def _session_path(journal: Path) -> Path:
+    return journal.with_suffix(".hdf5")
 
 
 class _Parts(NamedTuple):

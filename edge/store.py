@@ -85,7 +85,7 @@ class User:
         return self._listed(".hdf5")
 
     def journals(self) -> list[Path]:
-        """What interrupted recordings left behind; edge.recording.recover seals them."""
+        """What interrupted recordings left behind; edge.sealing.recover seals them."""
         return self._listed(".journal")
 
     def session_path(self, name: str) -> Path:

@@ -9,7 +9,7 @@ import typer
 
 from edge.errors import BadInput, BadSession, NotEnoughData
 from edge.samples import RATE_HZ
-from edge.sealing import Recovered
+from edge.sealing import Recovered, check_journal
 from edge.sealing import recover as seal
 from edge.store import UserStore
 from qwrist import ui
@@ -34,6 +34,8 @@ def recover(
     """Seal interrupted recordings; say what was kept and lost. Exit code 1 if one could not be sealed."""
     if journals and user is not None:
         raise BadInput("name journals or a --user, one of the two")
+    for journal in journals or []:
+        check_journal(journal)  # each, before any is sealed
     found = [(None, path) for path in journals] if journals else _of_users(user)
     outcomes = [_outcome(journal, of) for of, journal in found]
     if as_json:
@@ -50,7 +52,7 @@ def recover(
 def in_words(recovered: Recovered) -> str:
     """What became of a journal, as one sentence."""
     if recovered.samples == 0:
-        return f"{recovered.path} has just been sealed by another process"
+        return f"{recovered.path} is sealed already"
     kept = f"{recovered.samples / RATE_HZ:.1f} s of an interrupted recording are sealed in {recovered.path}"
     if recovered.kept_aside is None:
         return f"{kept}; nothing was lost"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge.charset import CHARSET
+from edge.recording import Heading, Recorder
 from edge.samples import ELECTRODES, RATE_HZ, SIDES, WRISTS, KeyPress, Prompt, SampleChunk
 from edge.session import ENTER_MARK, ON_KEYBOARD, Session
 
@@ -83,3 +84,34 @@ def chunks_of(session: Session, at: list[int], first_index: int = 0) -> list[Sam
         )
         for part in cut(len(session.time_s), at)
     ]
+
+
+def ramp(index: int, samples: int = 20) -> SampleChunk:
+    """Samples that say which they are."""
+    numbers = np.arange(index * samples, (index + 1) * samples)
+    emg = np.broadcast_to(numbers[:, None, None], (samples, 2, 16)).astype(np.float32)
+    return SampleChunk(int(numbers[0]), START_S + numbers / 2000, emg, np.ones((samples, 2), np.bool_))
+
+
+def heading_of(session: Session) -> Heading:
+    """What a recording of `session` says of itself."""
+    return Heading(
+        name=session.name,
+        user=session.user,
+        condition=session.condition,
+        sides=session.sides,
+        filtered=session.filtered,
+        simulated=session.simulated,
+    )
+
+
+def record(path: Path, session: Session, at: list[int], first_index: int = 0) -> Recorder:
+    """A recorder at `path` that took `session` in chunks cut at `at`."""
+    recorder = Recorder(path, heading_of(session))
+    for key in session.keys:
+        recorder.add_key(key)
+    for chunk in chunks_of(session, at, first_index):
+        recorder.add(chunk)
+    for prompt in session.prompts:
+        recorder.add_prompt(prompt)
+    return recorder

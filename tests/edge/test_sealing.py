@@ -18,8 +18,7 @@ from edge.samples import RATE_HZ, KeyPress, SegmentStart
 from edge.sealing import recover
 from edge.session import Session, read_session
 from tests.edge.killing import killed_at_line
-from tests.edge.making import chunks_of, make_session, same, typed
-from tests.edge.test_recording import heading_of, record
+from tests.edge.making import chunks_of, heading_of, make_session, record, same, typed
 
 SAMPLES = 60
 AWAY = 1000  # samples between the end of a session and its continuation

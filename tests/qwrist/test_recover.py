@@ -111,6 +111,37 @@ def test_journals_can_be_named(run: Run, user: User) -> None:
     assert "one of the two" in run("recover", str(one), "--user", "ada").err
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a.journal", "a.journal is a folder; name the journals in it"),
+        ("b.journal", "there is no "),
+        ("c.journal", "is no journal of this version"),
+        ("d.txt", "d.txt is no journal, whose name ends in .journal"),
+    ],
+)
+def test_what_is_no_journal_is_refused_before_any_is_sealed(
+    run: Run, user: User, tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / "a.journal").mkdir()
+    for other in ("c.journal", "d.txt"):
+        (tmp_path / other).write_text("dear diary")
+    whole = interrupted(user)
+    before = sorted(tmp_path.iterdir())
+    answer = run("recover", str(whole), str(tmp_path / name))
+    assert answer.code == 2
+    assert said in answer.err
+    assert whole.exists()
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_is_sealed_is_said_to_be(run: Run, user: User) -> None:
+    journal = interrupted(user)
+    assert run("recover", str(journal)).code == 0
+    again = run("recover", str(journal))
+    assert (again.code, "is sealed already" in again.out) == (0, True)
+
+
 def test_an_enrolment_goes_on(run: Run, user: User) -> None:
     path, before = broken_off(user)
     answer = run("enroll", "--user", "ada", "--band", SIM, "--resume", "--json")
