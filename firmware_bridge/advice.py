@@ -37,10 +37,12 @@ _BUSY: Final = (
     "another program searches, or one that was killed still does; close it, or: "
     "bluetoothctl power off; bluetoothctl power on"
 )
+_PAIR: Final = "--band ble:pair=yes"  # as qwrist.band_spec reads it
 _UNPAIRED: Final[Mapping[str, str]] = {
-    "linux": "pair it: bluetoothctl agent NoInputNoOutput, then connect with pairing",
+    # Without an agent BlueZ refuses to pair, and reads of what is protected hang.
+    "linux": f"pair it: {_PAIR}, while bluetoothctl --agent NoInputNoOutput runs in another terminal",
     "darwin": "accept the request to pair that macOS shows",
-    "win32": "pair it under Settings > Bluetooth & devices, or connect with pairing",
+    "win32": f"pair it: {_PAIR}, or under Settings > Bluetooth & devices",
 }
 _AGAIN: Final = "connect to it again"
 

@@ -143,7 +143,7 @@ class BandLink:
         self._queue: deque[Arrival] = deque()
         self._pongs: deque[Pong] = deque(maxlen=QUEUE_PACKETS)
         self._number = 0  # of the last request
-        self._asked: dict[int, asyncio.Future[tuple[Response, float]]] = {}
+        self._asked: dict[tuple[int, int], asyncio.Future[tuple[Response, float]]] = {}  # by opcode, number
         self.ping_due_s = math.inf  # when to call `ping_soon`, by the clock
         self._pings = 0  # answered since START
         self._pinging: asyncio.Task[None] | None = None
@@ -250,7 +250,7 @@ class BandLink:
     def _on_response(self, _: BleakGATTCharacteristic, data: bytearray) -> None:
         with suppress(BadPacket):  # whoever waits for an answer says that none came
             response = decode_response(bytes(data))
-            asked = self._asked.get(response.number)
+            asked = self._asked.get((response.opcode, response.number))
             if asked is not None and not asked.done():
                 asked.set_result((response, self._clock()))
 
@@ -340,12 +340,13 @@ class BandLink:
 
     async def _response(self, request: Request) -> tuple[Response, float]:
         asked: asyncio.Future[tuple[Response, float]] = asyncio.get_running_loop().create_future()
-        self._asked[request.number] = asked
+        key = opcode_of(request.operation), request.number
+        self._asked[key] = asked
         try:
             await self._connected().write_gatt_char(CONTROL, encode_request(request), response=True)
             return await asked
         finally:
-            del self._asked[request.number]
+            del self._asked[key]
             if not asked.cancel() and not asked.cancelled():
                 asked.exception()  # asked for: a write that failed had its own reason
 

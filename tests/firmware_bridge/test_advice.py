@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 
 import pytest
@@ -18,6 +19,7 @@ from bleak.exc import (
 from firmware_bridge import scan
 from firmware_bridge.advice import advise, advise_linked
 from firmware_bridge.errors import BluetoothUnavailable
+from qwrist.band_spec import Ble, parse
 
 REASON = BleakBluetoothNotAvailableReason
 CODE = BleakGATTProtocolErrorCode
@@ -60,8 +62,8 @@ def test_a_machine_that_cannot_scan(error, platform, says):
         (BleakDBusError(f"{BLUEZ}.NotPermitted", ["Read not permitted"]), "linux", "agent NoInputNoOutput"),
         (BleakGATTProtocolError(CODE.INSUFFICIENT_AUTHENTICATION), "darwin", "macOS shows"),
         (BleakGATTProtocolError(CODE.INSUFFICIENT_ENCRYPTION), "linux", "agent NoInputNoOutput"),
-        (BleakError("Could not read characteristic: Access Denied"), "win32", "pair it under Settings"),
-        (BleakError("Could not pair with device: AUTHENTICATION_FAILURE"), "win32", "pair it under Settings"),
+        (BleakError("Could not read characteristic: Access Denied"), "win32", "or under Settings"),
+        (BleakError("Could not pair with device: AUTHENTICATION_FAILURE"), "win32", "or under Settings"),
         (BleakGATTProtocolError(CODE.UNLIKELY_ERROR), "linux", "connect to it again"),
         (BleakDBusError(f"{BLUEZ}.Failed", ["Not connected"]), "linux", "connect to it again"),
         (BleakError("disconnected"), "darwin", "connect to it again"),
@@ -70,6 +72,13 @@ def test_a_machine_that_cannot_scan(error, platform, says):
 )
 def test_a_band_that_was_found_and_fails(error, platform, says):
     assert says in advise_linked(error, platform)
+
+
+@pytest.mark.parametrize("system", ["linux", "win32"])
+def test_what_to_say_to_pair_is_what_band_takes(system):
+    advice = advise_linked(BleakGATTProtocolError(CODE.INSUFFICIENT_ENCRYPTION), system)
+    (text,) = re.findall(r"--band (\S+),", advice)
+    assert parse(text) == Ble(pair=True)
 
 
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])

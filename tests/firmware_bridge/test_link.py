@@ -8,10 +8,12 @@ import pytest
 from bumble import core
 
 from edge.errors import SourceLost
+from firmware_bridge.control import Result
 from firmware_bridge.link import BandLink, LinkOptions, LinkState
 from firmware_bridge.packet import Codec
 from firmware_bridge.rig import virtual_bands
 from firmware_bridge.scan import find
+from firmware_bridge.virtual_peripheral import Peripheral
 from tests.firmware_bridge.sources import ArraySource, noise_uv
 
 
@@ -74,6 +76,27 @@ def test_a_band_that_leaves_wakes_the_reader():
         assert link.state is LinkState.LOST
         with pytest.raises(SourceLost, match="failed at START"):
             await link.start()
+
+    with_link(use)
+
+
+def test_an_answer_to_something_else_is_passed_over(monkeypatch):
+    """Of the same number as what was asked, but not of the same opcode."""
+    answer = Peripheral.answer
+
+    def after_another(self, connection, response):
+        stale = bytes([response[0] ^ 1, response[1], Result.UNSUPPORTED])
+        answer(self, connection, stale)
+        answer(self, connection, response)
+
+    monkeypatch.setattr(Peripheral, "answer", after_another)
+
+    async def use(_rig, link, _woken):
+        await link.open()
+        await link.start()
+        assert link.start_answer is not None
+        assert len(link.take_pongs()) == 4
+        await link.close()
 
     with_link(use)
 
