@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -40,6 +42,13 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Put `content` at `path`, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def require_room(folder: Path, size: int) -> None:
+    """Raise OSError (ENOSPC) unless the disk of `folder` has room for `size` bytes more."""
+    if shutil.disk_usage(folder).free < size:
+        where = f"{folder}, where {size / 1e6:.1f} MB have to be free"
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), where)
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -11,6 +11,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, NamedTuple, Self
@@ -39,10 +40,11 @@ class JournalWriter:
     """Appends frames to a new file, mode 0600, that is locked until `close` or the end of the process.
 
     Once `append` returns a frame is safe from a crash of the process, once `sync` returns from a power cut.
-    Raises FileExistsError where `path` exists.
+    Raises FileExistsError where `path` exists, and OSErrors of a full disk that name it.
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._handle: int | None = os.open(path, flags, 0o600)
         lock(self._handle, wait=True)  # before the first byte: without one a journal is nobody's to seal
@@ -64,7 +66,8 @@ class JournalWriter:
 
     def sync(self) -> None:
         """Have the system put all frames on the disk."""
-        os.fsync(self._open_handle())
+        with self._naming():
+            os.fsync(self._open_handle())
 
     def close(self) -> None:
         """Sync and close; a second call does nothing."""
@@ -84,12 +87,22 @@ class JournalWriter:
     def _write(self, data: bytes) -> None:
         handle, rest = self._open_handle(), memoryview(data)
         try:
-            while rest:  # a signal can cut a write short
-                rest = rest[os.write(handle, rest) :]
+            with self._naming():
+                while rest:  # a signal can cut a write short
+                    rest = rest[os.write(handle, rest) :]
         except BaseException:
             os.ftruncate(handle, self._size)  # a full disk: no half frame before those that follow
             raise
         self._size += len(data)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """What the system says of an open file does not name it."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = str(self._path)
+            raise
 
     def _open_handle(self) -> int:
         if self._handle is None:

@@ -25,6 +25,7 @@ from pydantic import (
 
 from edge.documents import first_fault
 from edge.errors import BadSession
+from edge.files import require_room
 from edge.samples import (
     ELECTRODES,
     RATE_HZ,
@@ -50,6 +51,8 @@ _SLICE: Final = 1 << 16  # samples: 9 MB of records at a time
 _CHUNK: Final = 4000  # samples: 2 s, so that a window reads little more than itself
 LONGEST_S: Final = 8 * 3600  # a day of typing; sealed and read whole, in 9 GB of memory
 LONGEST: Final = LONGEST_S * RATE_HZ  # samples
+_CHUNK_OVERHEAD: Final = 1 << 10  # bytes: gzip's 5 in 16 kB that do not compress, and a place in the index
+_FILE_OVERHEAD: Final = 1 << 16  # bytes: headers, heaps and the index's first nodes; one sample takes 11 kB
 _LARGEST_CHUNK: Final = 256 << 20  # bytes that HDF5 allocates to read one sample
 _HIGHEST_RATIO: Final = 200  # declared to stored bytes; real sEMG compresses to no less than a third
 # Filters that every h5py has; another one would load a plug-in, which is code.
@@ -189,10 +192,15 @@ def check_length(samples: int) -> None:
 
 
 def write(path: Path, content: Content) -> None:
-    """Write `content` over the file at `path`. Raises BadSession for what `read` would refuse."""
+    """Write `content` over the file at `path`.
+
+    Raises BadSession for what `read` would refuse, OSError where the disk has too little room.
+    """
     if content.ours is None:
         raise BadSession("only a session with qwrist's own metadata can be written")
     check_length(len(content.time_s))
+    attributes = _attributes(content, content.ours)
+    require_room(path.parent, _room(content, attributes))
     with h5py.File(path, "w") as file:
         group = file.create_group(GROUP)
         table = group.create_dataset(
@@ -205,24 +213,28 @@ def write(path: Path, content: Content) -> None:
         )
         for start in range(0, len(content.time_s), _SLICE):
             table[start : start + _SLICE] = _records(content, slice(start, start + _SLICE))
-        group.attrs.update(
-            {
-                "session_name": content.name,
-                "user": content.user,
-                "condition": content.condition,
-                "duration_mins": float(content.time_s[-1] - content.time_s[0]) / 60,
-                "keystrokes": _KEYSTROKES.dump_json(
-                    [_Keystroke(start=k.press_s, end=k.release_s, key=k.key) for k in content.keys]
-                ).decode(),
-                "prompts": _PROMPTS.dump_json(
-                    [
-                        _Prompt(start=p.start_s, end=p.end_s, payload=_Payload(text=p.text))
-                        for p in content.prompts
-                    ]
-                ).decode(),
-                OURS: content.ours.model_dump_json(),
-            }
-        )
+        group.attrs.update(attributes)
+
+
+def _attributes(content: Content, ours: Ours) -> dict[str, str | float]:
+    keystrokes = [_Keystroke(start=k.press_s, end=k.release_s, key=k.key) for k in content.keys]
+    prompts = [_Prompt(start=p.start_s, end=p.end_s, payload=_Payload(text=p.text)) for p in content.prompts]
+    return {
+        "session_name": content.name,
+        "user": content.user,
+        "condition": content.condition,
+        "duration_mins": float(content.time_s[-1] - content.time_s[0]) / 60,
+        "keystrokes": _KEYSTROKES.dump_json(keystrokes).decode(),
+        "prompts": _PROMPTS.dump_json(prompts).decode(),
+        OURS: ours.model_dump_json(),
+    }
+
+
+def _room(content: Content, attributes: dict[str, str | float]) -> int:
+    """Bytes that a file takes at most: HDF5 does not survive a disk that fills while it writes."""
+    chunks = -(-len(content.time_s) // _CHUNK)
+    texts = sum(len(text.encode()) for text in attributes.values() if isinstance(text, str))
+    return chunks * (_CHUNK * _RECORD.itemsize + _CHUNK_OVERHEAD) + texts + _FILE_OVERHEAD
 
 
 def _records(content: Content, part: slice) -> np.ndarray[Any, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 
 import typer
 
 from edge.errors import QwristError
+from edge.journal import SUFFIX
 from qwrist import ui
 from qwrist.verbs import (
     bench,
@@ -73,12 +75,18 @@ def run(application: typer.Typer) -> None:
     except OSError as error:
         if error.errno not in DISK:
             raise
-        ui.note(
-            f"qwrist: {error.strerror} ({error.filename or 'while writing'}); make room there, or name "
-            "another place: QWRIST_HOME for the user store, --out for a bundle. A recording that this cut "
-            "short is sealed by the next enroll"
-        )
+        ui.note(f"qwrist: {_disk_refused(error, error.errno)}")
         raise SystemExit(BAD_INPUT) from None
+
+
+def _disk_refused(error: OSError, reason: int) -> str:
+    where = str(error.filename or "while writing")
+    journal = f" {where}" if where.endswith(SUFFIX) else ""
+    return (
+        f"{os.strerror(reason)} ({where}); make room there, or name another place: QWRIST_HOME for the user "
+        "store, --out for a bundle. A recording that this cut short is kept, and is sealed by: "
+        f"qwrist recover{journal}"
+    )
 
 
 def main() -> None:

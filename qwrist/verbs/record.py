@@ -105,6 +105,10 @@ def enroll(
                 seconds_per_character=seconds_per_character
             )
         recorded = record(found, spec, wish)
+    _report(user, recorded, as_json=as_json)
+
+
+def _report(user: str, recorded: Recorded, *, as_json: bool) -> None:
     _, ended, counted = recorded.enrollment
     if not counted.prompts and not counted.keys:
         ui.note("nothing was typed in it: record for longer, or remove the file")
@@ -118,14 +122,11 @@ def enroll(
         "speed": round(recorded.speed, 2),
     }
     if as_json:
-        ui.emit_json(
-            result
-            | {"links": [link._asdict() | {"codec": link.codec.name.lower()} for link in recorded.links]}
-        )
+        links = [link._asdict() | {"codec": link.codec.name.lower()} for link in recorded.links]
+        ui.emit_json(result | {"links": links})
     else:
-        ui.facts(
-            f"Recorded for {user}", result | {f"{link.side} band": _in_words(link) for link in recorded.links}
-        )
+        bands_in_words = {f"{link.side} band": _in_words(link) for link in recorded.links}
+        ui.facts(f"Recorded for {user}", result | bands_in_words)
 
 
 def _in_words(link: LinkStats) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from edge.files import replacing, write_atomically
+from edge.files import replacing, require_room, write_atomically
 
 
 def test_replaces_the_whole_content(tmp_path: Path) -> None:
@@ -48,3 +49,10 @@ def test_nothing_is_visible_before_the_end(tmp_path: Path) -> None:
         temporary.write_bytes(b"new")
         assert not path.exists()
     assert path.read_bytes() == b"new"
+
+
+def test_room_that_is_not_there_is_a_full_disk(tmp_path: Path) -> None:
+    require_room(tmp_path, 1)
+    with pytest.raises(OSError, match=r"1000000000000\.0 MB have to be free") as raised:
+        require_room(tmp_path, 10**18)
+    assert raised.value.errno == errno.ENOSPC

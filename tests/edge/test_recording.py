@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -164,6 +165,17 @@ def test_recover_can_be_repeated_at_any_point(tmp_path: Path, monkeypatch: pytes
     assert same(read_session(recorder.path), session)
     assert recover(journal).path == recorder.path
     assert not journal.exists()
+
+
+def test_a_journal_waits_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = make_session(SAMPLES)
+    recorder = record(tmp_path / "a.hdf5", session, [])
+    with monkeypatch.context() as patch:
+        patch.setattr("edge.files.shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+        with pytest.raises(OSError, match="No space left"):
+            recorder.seal()
+    assert list(tmp_path.iterdir()) == [journal_path(recorder.path)]
+    assert same(read_session(recover(journal_path(recorder.path)).path), session)
 
 
 def test_the_journal_is_kept_unless_the_file_reads_back_equal(

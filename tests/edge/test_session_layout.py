@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -17,7 +18,7 @@ from edge.charset import CHARSET
 from edge.errors import BadSession
 from edge.samples import RATE_HZ, KeyPress, Prompt
 from edge.session import read_session, write_session
-from tests.edge.making import START_S, make_session, same, shared_data
+from tests.edge.making import START_S, make_session, same, shared_data, typed
 from tests.edge.theirs import (
     DTYPE,
     PROMPTS,
@@ -121,6 +122,27 @@ def test_a_session_is_as_long_as_the_longest_and_no_longer(
     with pytest.raises(BadSession, match="a session at most 8 h; split it"):
         write_session(tmp_path / "other.hdf5", make_session(SAMPLES + 1))
     assert not (tmp_path / "other.hdf5").exists()
+
+
+@pytest.mark.parametrize("samples", [1, 4000, 4001, 30_000])
+def test_a_file_takes_no_more_room_than_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samples: int
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(layout, "require_room", lambda _, size: asked.append(size))
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 2**32, (samples, 2, 16), np.uint32).view(np.float32)  # compresses to nothing less
+    emg_uv = np.where(np.isfinite(noise), noise, np.float32(1))
+    session = make_session(samples, emg_uv=emg_uv, keys=typed("ab\n" * 500, period_s=0.01))
+    write_session(tmp_path / "a.hdf5", session)
+    assert (tmp_path / "a.hdf5").stat().st_size <= asked[0]
+
+
+def test_without_room_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.files.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(OSError, match="No space left on device"):
+        write_session(tmp_path / "a.hdf5", make_session(SAMPLES))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_real_keystroke_log_survives_the_round_trip(tmp_path: Path) -> None:

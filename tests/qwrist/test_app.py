@@ -208,3 +208,5 @@ def test_a_full_disk_is_a_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert answer.code == 2
     assert "No space left on device" in answer.err
     assert "QWRIST_HOME" in answer.err
+    (journal,) = UserStore.default().user("ada").journals()
+    assert answer.err.rstrip().endswith(f"is sealed by: qwrist recover {journal}")
