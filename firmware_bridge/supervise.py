@@ -140,6 +140,7 @@ class Supervisor:
     async def _until_back(self) -> None:
         for pause_s in self._pauses:
             self.life = Life.PAUSING
+            self._check_controller()
             await asyncio.sleep(pause_s)
             try:
                 self.life = Life.SCANNING
@@ -150,6 +151,11 @@ class Supervisor:
             except _PASSING:
                 continue
             return
+
+    def _check_controller(self) -> None:
+        """Raise SourceLost where there is nothing left to look with."""
+        if self._backend is not None and (why := self._backend.gone()) is not None:
+            raise SourceLost(f"the {self.band.side} band was lost: {why}")
 
     async def _start(self) -> None:
         link = self.link

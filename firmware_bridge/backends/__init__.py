@@ -18,3 +18,5 @@ class Backend(NamedTuple):
     backlogs: list[Callable[[], int]]
     """Each tells how many notifications a link has received and not yet read. A virtual band that outruns
     real time waits for them; a radio cannot."""
+    gone: Callable[[], str | None] = lambda: None
+    """Why nothing will come through this stack again, and what to do; None while something may."""

@@ -46,8 +46,11 @@ _UUID_BYTES: Final = {
 }
 
 
-def bumble_backend(central: Device) -> Backend:
-    """The scanner and client classes that act through `central`, a bumble device that is powered on."""
+def bumble_backend(central: Device, gone: Callable[[], str | None] = lambda: None) -> Backend:
+    """The scanner and client classes that act through `central`, a bumble device that is powered on.
+
+    gone: as Backend's.
+    """
 
     class BoundScanner(BumbleScanner):
         device = central
@@ -59,7 +62,7 @@ def bumble_backend(central: Device) -> Backend:
         scanner = BoundScanner
         connecting = asyncio.Lock()
 
-    return Backend(BoundScanner, BoundClient, [])
+    return Backend(BoundScanner, BoundClient, [], gone)
 
 
 class BumbleScanner(BaseBleakScanner):

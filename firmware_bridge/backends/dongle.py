@@ -35,6 +35,7 @@ _BUSY: Final = (
 )
 _NO_LIBUSB: Final = "libusb is not to be loaded; sudo apt install libusb-1.0-0 (macOS: brew install libusb)"
 _NOBODY_LISTENS: Final = "nothing listens there; start it first: qwrist simulate-band --listen HOST:PORT"
+_BACK: Final = "plug it in again, or start again what listens there, and connect again"
 _MUTE: Final = (
     f"a controller answers a reset within {_ANSWER_S:g} s; it must run HCI firmware (Zephyr's hci_usb or "
     "hci_uart), a serial one at the baud rate of its name: serial:/dev/ttyACM0,1000000"
@@ -53,10 +54,15 @@ async def open_bumble(transport: str) -> AsyncIterator[Backend]:
         central.keystore = MemoryKeyStore()
         central.pairing_config_factory = lambda _: PairingConfig(sc=True, mitm=False, bonding=True)
         await reset(transport, central)
+
+        def gone() -> str | None:
+            return f"the controller {transport} is gone; {_BACK}" if hci.source.terminated.done() else None
+
         try:
-            yield bumble_backend(central)
+            yield bumble_backend(central, gone)
         finally:
-            await _shut_down(central)
+            if gone() is None:
+                await _shut_down(central)
 
 
 @asynccontextmanager

@@ -11,8 +11,9 @@ from bleak import BleakScanner
 from bumble.device import Device
 from bumble.hci import Address
 
-from edge.errors import BadInput
+from edge.errors import BadInput, SourceLost
 from edge.samples import SIDES
+from firmware_bridge import supervise
 from firmware_bridge.backends.dongle import open_bumble, open_hci, reset
 from firmware_bridge.connect import connect
 from firmware_bridge.packet import Codec, quantize
@@ -111,6 +112,30 @@ def test_a_controller_that_is_gone_is_a_lost_link():
             assert not host.client.is_connected
 
     asyncio.run(run())
+
+
+def test_a_controller_that_is_gone_ends_the_stream_by_its_name(monkeypatch):
+    """And not after the minute for which a band is looked for: there is nothing to look with."""
+
+    async def look(*_args):
+        raise AssertionError("a band is looked for with a controller that is gone")
+
+    monkeypatch.setattr(supervise, "find_again", look)
+    transports = []
+
+    async def run():
+        async with (
+            bands(40_000) as (served, transport),
+            open_bumble(transport) as backend,
+            connect(backend=backend, clock=served.rig.clock) as pair,
+        ):
+            transports.append(transport)
+            async for _ in pair.chunks():
+                backend.client.device.host.hci_sink.transport.abort()  # as a dongle that is pulled
+
+    with pytest.raises(SourceLost) as lost:
+        asyncio.run(run())
+    assert f"the controller {transports[0]} is gone; plug it in again" in str(lost.value)
 
 
 @pytest.mark.parametrize(
