@@ -58,6 +58,7 @@ _TRANSMIT_QUEUE: Final = 32  # packets, 1/3 s at 517 bytes: as much as a small r
 _STEP_DOWN_TICKS: Final = 10 * RATE_HZ  # two overflows within so long: the radio does not carry this codec
 _IMPEDANCE_KOHM: Final = 50.0  # dry electrodes on skin, their usual order
 _RAIL_UV: Final = 6553.4  # the amplifier's, where an electrode touches nothing: packet.Codec's largest value
+_MODELLED_PHY: Final = 2  # a virtual radio's pace is that of 2M: band_script's PDUs an event
 _MINUTE_TICKS: Final = 60 * RATE_HZ
 
 
@@ -143,7 +144,7 @@ class VirtualBand:
         )
         address = any_address() if self.controller is None else address_of(side)
         self._peripheral = Peripheral(
-            Profile(name, address, options.mtu, options.encrypted),
+            Profile(name, address, options.mtu, options.encrypted, radio=self.controller is None),
             Hci(hci, hci) if isinstance(hci, VirtualController) else hci,
             Answers(self._on_control, self._on_status, self._on_battery, self._on_disconnection),
             options.more_services,
@@ -369,7 +370,7 @@ class VirtualBand:
             version=PROTOCOL_VERSION if claims.version is None else claims.version,
             side=claims.side or self.side,
             boot=self.sampler.boot,
-            phy=2,
+            phy=self._peripheral.phy if self.controller is None else _MODELLED_PHY,
             rate_hz=RATE_HZ if claims.rate_hz is None else claims.rate_hz,
             mtu=connection.att_mtu,
             overflows=self.overflows,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple
 
 from bumble import data_types
-from bumble.core import UUID, AdvertisingData
+from bumble.core import UUID, AdvertisingData, BaseBumbleError, ConnectionPHY
 from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.gatt import Characteristic, CharacteristicValue, Service
-from bumble.hci import Address
+from bumble.hci import Address, HCI_Error, Phy
 from bumble.keys import MemoryKeyStore
 from bumble.pairing import PairingConfig
 from bumble.transport.common import TransportSink, TransportSource
@@ -30,6 +31,12 @@ from firmware_bridge.gatt import (
 )
 
 _ADVERTISING_INTERVAL_MS: Final = 100.0
+# What docs/guides/firmware.md has a band ask for.
+_DATA_OCTETS: Final = 251
+_DATA_US: Final = 2120  # of the air at 1M, the longest for so many
+_INTERVAL_MS: Final = 15.0
+_INTERVAL_AFTER_S: Final = 1.0  # a host is busy with discovery at first
+_SUPERVISION_MS: Final = 6000.0
 _Properties: Final = Characteristic.Properties
 _Permissions: Final = Characteristic.Permissions
 
@@ -48,6 +55,7 @@ class Profile(NamedTuple):
     address: Address
     mtu: int  # the largest ATT MTU that it agrees to
     encrypted: bool  # the status and the control point are for hosts that have paired
+    radio: bool  # the controller is a real one: 2M, long packets and a short interval are asked for
 
 
 class Answers(NamedTuple):
@@ -67,6 +75,8 @@ class Peripheral:
     ) -> None:
         self.connection: Connection | None = None
         self.in_reach = False
+        self.phy = Phy.LE_1M  # of the connection
+        self._radio = profile.radio
         self._advertising = asyncio.Lock()  # held while advertising is switched
         self._answers = answers
         self._working: set[asyncio.Task[None]] = set()
@@ -161,6 +171,15 @@ class Peripheral:
     def _on_connection(self, connection: Connection) -> None:
         self.connection = connection
         connection.on(connection.EVENT_DISCONNECTION, self._on_disconnection)
+        if self._radio:
+            self.phy = Phy.LE_1M  # as each connection begins
+            connection.on(connection.EVENT_CONNECTION_PHY_UPDATE, self._on_phy)
+            asking = self.soon(_ask(connection))
+            connection.once(connection.EVENT_DISCONNECTION, lambda _: asking.cancel())
+
+    def _on_phy(self, phy: ConnectionPHY) -> None:
+        self.phy = Phy(phy.tx_phy)
+        self.soon(self.tell_status())
 
     def _on_disconnection(self, reason: int) -> None:
         self.connection = None
@@ -181,6 +200,18 @@ def address_of(side: Side) -> Address:
 def any_address() -> Address:
     """One that no other band on the real air has."""
     return Address.generate_static_address()
+
+
+async def _ask(connection: Connection) -> None:
+    """Ask the host for what a stream needs; with one that refuses, STATUS says what it became."""
+    refusal = HCI_Error, BaseBumbleError
+    with contextlib.suppress(*refusal):
+        await connection.set_phy([Phy.LE_2M], [Phy.LE_2M])
+    with contextlib.suppress(*refusal):
+        await connection.set_data_length(_DATA_OCTETS, _DATA_US)
+    await asyncio.sleep(_INTERVAL_AFTER_S)
+    with contextlib.suppress(*refusal):
+        await connection.update_parameters(_INTERVAL_MS, _INTERVAL_MS, 0, _SUPERVISION_MS, use_l2cap=True)
 
 
 def _readable(

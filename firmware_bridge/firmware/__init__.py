@@ -13,6 +13,8 @@ ZEPHYR: Final = (
     "prj.conf",
     "src/amplifier.c",
     "src/amplifier.h",
+    "src/board.c",
+    "src/board.h",
     "src/main.c",
     "src/radio.c",
     "src/radio.h",

@@ -6,15 +6,18 @@
 #include <string.h>
 
 #include <zephyr/bluetooth/bluetooth.h>
+#include <zephyr/bluetooth/services/bas.h>
 #include <zephyr/kernel.h>
 #include <zephyr/settings/settings.h>
 
 #include "amplifier.h"
+#include "board.h"
 #include "qwrist_band.h"
 #include "radio.h"
 
 enum {
     QUEUED_SAMPLES = 64, /* 32 ms: longer than the flash or the radio keep the thread waiting */
+    BATTERY_SAMPLES = 60 * 2000, /* between two looks at the battery: a minute */
     STACK_BYTES = 2048,
     PRIORITY = 5,
 };
@@ -110,15 +113,10 @@ static void take(const sample *taken)
     send(packet, length);
 }
 
-static void identify(uint8_t seconds)
-{
-    ARG_UNUSED(seconds); /* blink or buzz for so long: a matter of the board */
-}
-
 static void answer(qwb_answer given)
 {
     if (given.task == QWB_IDENTIFY) {
-        identify(given.seconds);
+        board_identify(given.seconds);
     } else if (given.task == QWB_MEASURE) {
         uint16_t impedances[QWB_ELECTRODES];
         amplifier_impedances(impedances); /* samples queue up meanwhile, or are counted as missed */
@@ -144,6 +142,15 @@ static void tell_status(void)
     }
 }
 
+static void tell_battery(void)
+{
+    static uint32_t until_look;
+    if (until_look-- == 0) {
+        until_look = BATTERY_SAMPLES - 1;
+        (void)bt_bas_set_battery_level(board_battery_percent());
+    }
+}
+
 /* Each sample wakes it; what else there is to do waits for the next one, half a millisecond at most. */
 static void run(void *first, void *second, void *third)
 {
@@ -158,6 +165,7 @@ static void run(void *first, void *second, void *third)
             answer(given);
         }
         tell_status();
+        tell_battery();
     }
 }
 
@@ -196,7 +204,7 @@ int main(void)
         .boot = boots,
         .codecs = QWB_RAW16_BIT | QWB_PACK12_BIT | QWB_RICE12_BIT,
         .measures_impedance = true,
-        .identifies = true,
+        .identifies = BOARD_IDENTIFIES,
     };
     qwb_reset(&band, &traits);
     (void)k_thread_create(&band_thread, band_stack, STACK_BYTES, run, NULL, NULL, NULL, PRIORITY, 0, K_NO_WAIT);
