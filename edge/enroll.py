@@ -67,6 +67,11 @@ class Enrollment(NamedTuple):
     progress: Progress
 
 
+def resuming(user: str) -> str:
+    """The command that goes on with what was broken off."""
+    return f"qwrist enroll --user {user} --resume"
+
+
 async def enroll(
     source: SampleSource,
     keys: KeySource | None,
@@ -196,7 +201,11 @@ async def _sealed_if_cut_short(recorder: Recorder) -> AsyncIterator[None]:
         yield
     except SourceLost as error:
         path = _seal_if_anything(recorder)
-        kept = f"what was recorded is in {path}; go on: enroll --resume" if path else "nothing was recorded"
+        kept = (
+            f"what was recorded is in {path}; go on with: {resuming(recorder.heading.user)}"
+            if path
+            else "nothing was recorded"
+        )
         raise SourceLost(f"{error}; {kept}") from error
     except asyncio.CancelledError:
         _seal_if_anything(recorder)

@@ -80,6 +80,8 @@ def recover(journal: Path) -> Recovered:
 
 def check_journal(journal: Path) -> None:
     """Raise BadSession unless `journal` is one that can be sealed, or was one until it became its session."""
+    if journal.is_dir():
+        raise BadSession(f"{journal} is a folder; name the journals in it")
     if journal.suffix != SUFFIX:
         raise BadSession(f"{journal} is no journal, whose name ends in {SUFFIX}; name one of those")
     if not journal.exists():
@@ -87,8 +89,7 @@ def check_journal(journal: Path) -> None:
             return
         raise BadSession(f"there is no {journal}, and no session that was made of it")
     if not journal.is_file():
-        found = "a folder; name the journals in it" if journal.is_dir() else "no file; name a journal"
-        raise BadSession(f"{journal} is {found}")
+        raise BadSession(f"{journal} is no file; name a journal")
     if not os.access(journal, os.R_OK | os.W_OK):
         raise BadSession(f"{journal} may not be read and written by you; become its owner")
     with suppress(FileNotFoundError):  # sealed just now

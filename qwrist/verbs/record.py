@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from edge.enroll import AtPace, Enrollment, Progress, WhenDone
+from edge.enroll import AtPace, Enrollment, Progress, WhenDone, resuming
 from edge.enroll import enroll as run_enrolment
 from edge.errors import BadInput, NotEnoughData
 from edge.keys import TerminalKeys
@@ -25,7 +25,7 @@ from edge.sealing import recover
 from edge.session import ENTER_MARK, LONGEST_S, ON_KEYBOARD, PROMPTED, read_session
 from edge.session_layout import Plan
 from edge.store import User, UserStore
-from edge.unfinished import Unfinished, check_same, unfinished
+from edge.unfinished import LONGEST_AWAY_S, Unfinished, check_same, unfinished
 from qwrist import bands, ui
 from qwrist.bands import Bands, BandSpec, EnterSwitch, Script
 from qwrist.verbs.numbers import check_number
@@ -60,6 +60,7 @@ class Recorded(NamedTuple):
     enrollment: Enrollment
     links: tuple[LinkStats, ...]
     wall_s: float
+    before_s: float = 0.0  # that were recorded of the session before
 
     @property
     def speed(self) -> float:
@@ -116,6 +117,7 @@ def _report(user: str, recorded: Recorded, *, as_json: bool) -> None:
         "session": str(recorded.enrollment.path),
         "ended": ended.value,
         "recorded_s": round(counted.recorded_s, 3),
+        "in_all_s": round(recorded.before_s + counted.recorded_s, 3),
         "prompts": counted.prompts,
         "keys": counted.keys,
         "missing_percent": round(100 * counted.missing, 3),
@@ -175,12 +177,14 @@ def record(user: User, spec: BandSpec, wish: Wish) -> Recorded:
             enrollment, links = asyncio.run(_record(path, user, spec, wish, advance))
     except KeyboardInterrupt:
         ui.note(
-            f"stopped; what was recorded is in {path}; within 15 minutes you can go on: enroll --resume"
+            f"stopped; what was recorded is in {path}; within {LONGEST_AWAY_S // 60} minutes you can go on "
+            f"with: {resuming(user.id)}"
             if path.exists()
             else "stopped; nothing was recorded"
         )
         raise
-    return Recorded(enrollment, links, time.monotonic() - started_s)
+    before_s = wish.resumed.recorded_s if wish.resumed else 0.0
+    return Recorded(enrollment, links, time.monotonic() - started_s, before_s)
 
 
 async def _record(

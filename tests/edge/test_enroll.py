@@ -185,7 +185,9 @@ class FragileSource:
 def test_a_lost_source_seals_and_names_the_path(tmp_path: Path) -> None:
     session = keyed_session()
     source = FragileSource(session, 40, SourceLost("the left band is gone"))
-    with pytest.raises(SourceLost, match=r"the left band is gone; what was recorded is in .*one\.hdf5"):
+    with pytest.raises(
+        SourceLost, match=r"the left band is gone; what was recorded is in .*one\.hdf5; .*--user ada --resume"
+    ):
         run(tmp_path, source, SessionKeys(session))
     found = read_session(tmp_path / "one.hdf5")
     assert len(found.time_s) == 40 * 64
