@@ -223,10 +223,14 @@ def encode_response(request: bytes, result: Result, answer: Answer = None) -> by
 
 
 def decode_response(data: bytes) -> Response:
-    """An indication of CONTROL. Raises BadPacket for what is none."""
-    if len(data) < 3 or not data[0] & _ANSWER or data[2] not in set(Result):
+    """An indication of CONTROL; a result that is newer than this host means UNSUPPORTED.
+
+    Raises BadPacket for what is no answer.
+    """
+    if len(data) < 3 or not data[0] & _ANSWER:
         raise BadPacket(f"{data.hex(' ') or 'nothing'} is no answer of a control point")
-    return Response(data[0] & ~_ANSWER, data[1], Result(data[2]), data[3:])
+    result = Result(data[2]) if data[2] in set(Result) else Result.UNSUPPORTED
+    return Response(data[0] & ~_ANSWER, data[1], result, data[3:])
 
 
 def decode_answer(operation: Operation, data: bytes) -> Answer:

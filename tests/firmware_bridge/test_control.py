@@ -95,6 +95,11 @@ def test_a_request_that_cannot_be_met_is_answered(data, result):
     assert decode_response(encode_response(data, result))[:3] == (data[0], data[1], result)
 
 
+@pytest.mark.parametrize("result", [4, 255])
+def test_a_result_that_is_newer_than_the_host_is_a_no(result):
+    assert decode_response(bytes([0x81, 9, result])) == (1, 9, Result.UNSUPPORTED, b"")
+
+
 @given(st.binary(max_size=40), operations)
 def test_other_bytes_are_refused_and_raise_nothing_else(data, operation):
     for read in (decode_request, decode_response, lambda data: decode_answer(operation, data)):

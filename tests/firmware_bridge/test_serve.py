@@ -8,14 +8,16 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 from bleak import BleakScanner
+from bumble.core import ConnectionPHY
 from bumble.device import Device
-from bumble.hci import Address
+from bumble.hci import Address, Phy
 
 from edge.errors import BadInput, SourceLost
 from edge.samples import SIDES
 from firmware_bridge import supervise
 from firmware_bridge.backends.dongle import open_bumble, open_hci, reset
 from firmware_bridge.connect import connect
+from firmware_bridge.gatt import STATUS, decode_status
 from firmware_bridge.packet import Codec, quantize
 from firmware_bridge.rig import Rig
 from firmware_bridge.serve import Dongles, Listen, serve
@@ -189,6 +191,26 @@ def test_a_band_on_a_controller_of_its_own():
     for wrist, (packets, _) in enumerate(asyncio.run(run())):
         counts = np.concatenate([packet.counts for _, packet in packets])
         np.testing.assert_array_equal(counts, sent(300, wrist)[300 - len(counts) :])
+
+
+def test_a_band_on_a_controller_of_its_own_says_what_the_connection_became():
+    async def run():
+        air = VirtualAir()
+        async with listening(air, "127.0.0.1", 0) as port:
+            transport = f"tcp-client:127.0.0.1:{port}"
+            async with (
+                serve(ArraySource(noise_uv(4000)), ["left"], Dongles((transport,))) as served,
+                open_bumble(transport) as backend,
+                connected(rig_of(backend, served), "left") as host,
+            ):
+                said = [decode_status(await host.client.read_gatt_char(STATUS)).phy]
+                link = served.rig.bands["left"]._peripheral.connection
+                for phy in (Phy.LE_2M, Phy.LE_CODED):
+                    link.emit(link.EVENT_CONNECTION_PHY_UPDATE, ConnectionPHY(phy, phy))
+                    said.append(decode_status(await host.client.read_gatt_char(STATUS)).phy)
+                return said
+
+    assert asyncio.run(run()) == [1, 2, 3]  # bumble's controllers know no other PHY than the first
 
 
 def test_a_dongle_is_one_band():
