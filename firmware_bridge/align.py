@@ -49,6 +49,7 @@ class Restart(NamedTuple):
     next_index: int  # of the first of them
     due_s: float  # when the sample after the last of the boot before was taken, in host seconds
     error_s: float  # by how much that may be wrong
+    counted: int | None = None  # samples that the break cost by the band's own numbering, where it runs on
     waiting: tuple[Segment, ...] = ()
 
 
@@ -129,17 +130,20 @@ class Aligner:
         """A band is back with its numbering, `missing` samples later."""
         return self._back(state, wrist, next_index, ("reconnected", missing, uncertain))
 
-    def restart(self, state: AlignState, wrist: int, next_index: int, clock: ClockState) -> AlignState:
-        """A band is back in another boot, whose clock is `clock` so far.
+    def restart(
+        self, state: AlignState, wrist: int, next_index: int, clock: ClockState, counted: int | None = None
+    ) -> AlignState:
+        """A band is back in another boot, or as if in one; its clock is `clock` so far.
 
-        Nothing is emitted until that has settled: then it is known what the restart cost.
+        Nothing is emitted until that has settled: then it is known what the restart cost, by the host's
+        clock. Where the band has `counted` another number of samples, that is declared as uncertain.
         """
         lane = worn(state, wrist)
         sent = (
             -lane.shift + state.emitted + lane.samples - lane.owed
         )  # the band's index after its last sample
         due_s, error_s = self._known_s(lane.clock, sent)
-        restart = Restart(next_index, due_s, error_s)
+        restart = Restart(next_index, due_s, error_s, counted)
         return _with_lane(state, wrist, lane._replace(restart=restart, clock=clock, away=False))
 
     def _placed(self, state: AlignState, wrist: int) -> AlignState:
@@ -155,6 +159,8 @@ class Aligner:
         lane = lane._replace(restart=None, unknown=lane.unknown + missing)
         state = _with_lane(state, wrist, lane)
         uncertain = 1 + math.ceil(wrong_s * self.clock.rate_hz)
+        if restart.counted is not None:
+            uncertain = max(uncertain, abs(restart.counted - missing))
         state = self._back(state, wrist, restart.next_index, ("restarted", missing, uncertain))
         lane = worn(state, wrist)
         return _with_lane(state, wrist, lane._replace(waiting=(*lane.waiting, *restart.waiting)))

@@ -14,7 +14,7 @@ from edge.samples import ELECTRODES, SIDES, Side
 from firmware_bridge import stream
 from firmware_bridge.align import Aligner, AlignState, worn
 from firmware_bridge.clock import BandClock, ClockState
-from firmware_bridge.errors import BadPacket, BandRefused
+from firmware_bridge.errors import BadPacket
 from firmware_bridge.link import Arrival, BandLink, LinkState, StartedAt
 from firmware_bridge.packet import Codec, decode
 from firmware_bridge.rate import RateState, check_rate
@@ -130,10 +130,7 @@ class LaneReader:
             raise SourceLost(self._silence())
 
     def resume(self, state: AlignState, aligner: Aligner) -> AlignState:
-        """The supervisor has linked the band again: go on behind the gap.
-
-        Raises BandRefused where that is longer than the time that has passed.
-        """
+        """The supervisor has linked the band again: go on behind the gap."""
         if self.link is not None:
             self._overflows += self.link.queue_overflows
         self.link = self.supervisor.link
@@ -144,13 +141,15 @@ class LaneReader:
         if answer is None:
             return state
         resumed = stream.resume(self.stream, answer.started)
-        if resumed is not None and self._counted_on(resumed[0], answer, state, aligner.clock):
+        ahead_s = 0.0 if resumed is None else self._ahead_s(resumed[0], answer, state, aligner.clock)
+        if resumed is not None and abs(ahead_s) <= _DOUBT_S:
             self.stream, missing = resumed
             return aligner.resume(state, self.wrist, missing, self.stream.next_index)
         self.stream = stream.restart(self.stream, answer.started)
         self._arrivals.clear()
         clock = self._fresh_clock(answer, aligner.clock)
-        return aligner.restart(state, self.wrist, self.stream.next_index, clock)
+        counted = resumed[1] if resumed is not None and ahead_s > 0 else None
+        return aligner.restart(state, self.wrist, self.stream.next_index, clock, counted)
 
     def stats(self, state: AlignState, clock: BandClock) -> LinkStats:
         """The counters so far."""
@@ -194,24 +193,24 @@ class LaneReader:
             state = aligner.push(state, self.wrist, segment, self.stream.next_index, arrival.at_s)
         return aligner.end(state, self.wrist) if self.stream.ended else state
 
-    def _counted_on(self, after: StreamState, answer: StartedAt, state: AlignState, fit: BandClock) -> bool:
-        """Whether a band has counted its samples through a break, and not stood still or begun anew."""
+    def _ahead_s(self, after: StreamState, answer: StartedAt, state: AlignState, fit: BandClock) -> float:
+        """How many more seconds a band has counted through a break than have passed by the host's clock.
+
+        Much more: this machine, and its clock, were asleep, or the band has leapt. Much less: the band stood
+        still, or has begun anew and not said so. Its samples have the host's time all the same.
+        """
         clock = worn(state, self.wrist).clock
         if not clock.known:
-            return True
+            return 0.0
         due_s = fit.host_s(clock, after.next_index)
-        if due_s > answer.received_s + _DOUBT_S:
-            raise BandRefused(
-                f"{self._name} has counted {due_s - answer.received_s:.0f} s more than this machine's clock: "
-                "one has slept, or the other has leapt; connect again"
-            )
-        return due_s > answer.sent_s - _DOUBT_S
+        return due_s - min(max(due_s, answer.sent_s), answer.received_s)
 
     def _fresh_clock(self, answer: StartedAt, fit: BandClock) -> ClockState:
         """The clock of a new boot: START, too, says which sample it was between asking and answer."""
         clock = ClockState()
         for pong in self._linked().take_pongs():
-            clock = fit.ping(clock, pong.sample_index, pong.sent_s, pong.received_s)
+            index = self._unwrapped(pong.sample_index)
+            clock = fit.ping(clock, index, pong.sent_s, pong.received_s)
         return fit.ping(clock, answer.started.first_index, answer.sent_s, answer.received_s)
 
     def _late_ms(self, state: ClockState, clock: BandClock) -> list[float]:

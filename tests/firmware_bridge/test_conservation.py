@@ -46,7 +46,10 @@ class Event(NamedTuple):
 
 
 class Boot(NamedTuple):
-    """One boot of a band: index 0 was at `zero_s` by the host's clock."""
+    """One boot of a band: index 0 was at `zero_s` by the host's clock.
+
+    Where that clock slept through a break, the same boot goes on as another one of the same number.
+    """
 
     number: int
     zero_s: float
@@ -124,11 +127,15 @@ def live(rng, duration_s) -> BandLife:
             break
         events.append(Event(gone_s, None))
         at_s = gone_s + rng.uniform(0.05, 0.8)
-        if rng.random() < 0.4:
+        happens = rng.choice(["reboot", "sleep", "nothing"], p=[0.4, 0.1, 0.5])
+        if happens != "nothing":
             heard = max([index_at_start, *(i + PER_PACKET for i in delivered)])
             boots.append(Boot(number, zero_s, rate_hz, first, frozenset(delivered), heard - first))
-            number, sequence, zero_s = (number + 1) % 256, 0, at_s - rng.uniform(0.01, 0.04)
             first, delivered = None, set()
+        if happens == "reboot":
+            number, sequence, zero_s = (number + 1) % 256, 0, at_s - rng.uniform(0.01, 0.04)
+        elif happens == "sleep":
+            zero_s -= rng.uniform(2, 3600)
     return BandLife(sorted(events, key=lambda event: event.at_s), boots)
 
 
@@ -304,20 +311,25 @@ def errors_s_of(outcome: Outcome) -> list[np.ndarray]:
         index, number = counts[:, 0] | counts[:, 1] << 11 | counts[:, 2] << 22, counts[:, 3]
         again = np.concatenate([[False], (np.diff(index) == 0) & (np.diff(number) == 0)])
         assert again.sum() == link.repeated_samples
+        restarts = [start for start in starts if start.side == SIDES[wrist] and start.reason == "restarted"]
+        assert len(restarts) == len(life.boots) - 1
+        which = np.searchsorted([start.first_index for start in restarts], np.flatnonzero(here), "right")
+        np.testing.assert_array_equal(number, np.array([boot.number for boot in life.boots])[which])
         received = 0
-        for boot in life.boots:
-            of_boot = (number == boot.number) & ~again
+        for nth, boot in enumerate(life.boots):
+            of_boot = (which == nth) & ~again
             unwrapped = boot.first + (index[of_boot] - boot.first) % (1 << 32)
             sent = np.sort([first + i for first in boot.delivered for i in range(PER_PACKET)])
             np.testing.assert_array_equal(unwrapped, sent)  # each once, in order, none invented
             received += len(unwrapped)
             errors.append(time_s[here][of_boot] - boot.taken_s(unwrapped))
         assert link.received_samples == received
-        restarts = [start for start in starts if start.side == SIDES[wrist] and start.reason == "restarted"]
-        assert len(restarts) == len(life.boots) - 1
         for start, before, after in zip(restarts, life.boots, life.boots[1:], strict=False):
             gap = (after.taken_s(after.first) - before.taken_s(before.first + before.span)) * 2000
             assert abs(start.missing - gap) <= start.uncertain
+            if after.number == before.number:
+                counted = after.first - before.first - before.span
+                assert abs(start.missing - counted) <= start.uncertain
         sent = sum(boot.span for boot in life.boots)
         unknown = sum(start.missing for start in restarts)
         assert link.received_samples + link.missing_samples == sent + unknown

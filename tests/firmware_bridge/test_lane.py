@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from edge.errors import SourceLost
 from firmware_bridge.align import Aligner, worn
 from firmware_bridge.control import Started
-from firmware_bridge.errors import BandRefused
 from firmware_bridge.gatt import Status
 from firmware_bridge.lane import LaneReader
-from firmware_bridge.link import Arrival, LinkState, StartedAt
+from firmware_bridge.link import Arrival, LinkState, Pong, StartedAt
 from firmware_bridge.packet import Codec, Flags, Packet, encode
 from firmware_bridge.scan import FoundBand
 
@@ -35,7 +34,7 @@ class Link:
         self.battery_percent = 71
         self.queue_overflows = 0
         self.start_answer = None
-        self.arrivals = []
+        self.arrivals, self.pongs = [], []
 
     async def start(self):
         self.start_answer = StartedAt(Started(3, 0, 0), 0.0, 0.01)
@@ -45,7 +44,8 @@ class Link:
         return taken
 
     def take_pongs(self):
-        return []
+        taken, self.pongs = self.pongs, []
+        return taken
 
 
 class Supervised:
@@ -179,7 +179,7 @@ def test_another_boot_amid_a_connection_is_a_lost_band():
         Bench().read(value(0), value(1, boot=4))
 
 
-def linked_again(index, *, at_s, boot=3):
+def linked_again(index, *, at_s, boot=3, pongs=()):
     """A reader of 3 s of packets, linked again: START says `index` at `at_s`."""
     bench = Bench()
     bench.supervised.link.arrivals = [
@@ -188,6 +188,7 @@ def linked_again(index, *, at_s, boot=3):
     bench.read()
     bench.supervised.link = Link(bench.supervised.band)
     bench.supervised.link.start_answer = StartedAt(Started(boot, 400, index), at_s - 0.02, at_s)
+    bench.supervised.link.pongs = list(pongs)
     bench.state = bench.reader.resume(bench.state, bench.aligner)
     return bench
 
@@ -198,11 +199,38 @@ def test_a_band_that_has_counted_on_goes_on_exactly():
     assert worn(bench.state, 0).restart is None
 
 
-@pytest.mark.parametrize(("index", "at_s"), [(2**31, 10.0), (620_000, 10.0)])
-def test_a_band_that_has_counted_more_than_time_has_passed_is_named(index, at_s):
-    """It lies, or this machine was asleep: hours of nothing are not made up."""
-    with pytest.raises(BandRefused, match=r"has counted \d+ s more than this machine's clock"):
-        linked_again(index, at_s=at_s)
+@pytest.mark.parametrize("index", [2**31, 620_000])
+def test_a_band_that_has_counted_more_than_time_has_passed_goes_on_by_the_hosts_clock(index):
+    """This machine, and its clock, were asleep, or the band has leapt: hours of nothing are not made up."""
+    bench = linked_again(index, at_s=10.0)
+    bench.supervised.link.arrivals = [
+        Arrival(
+            value(400 + i, first_index=index + i * PER_PACKET), 10.0 + (i + 1) * PER_PACKET / 2000 + 0.005
+        )
+        for i in range(3000 // PER_PACKET)
+    ]
+    bench.read()
+    (start,) = begun(bench)
+    assert start.reason == "restarted"
+    assert start.missing == pytest.approx(7 * 2000 + 15, abs=60)  # from 5985 at 3 s to START at 10 s
+    assert start.missing + start.uncertain == index - 5985
+    stats = bench.read()
+    assert stats.received_samples == 5985 + 3000 // PER_PACKET * PER_PACKET
+    assert stats.missing_samples == start.missing
+
+
+def begun(bench):
+    """The segments that a reader's samples have begun."""
+    starts = []
+    while (pulled := bench.aligner.pull(bench.state))[1] is not None:
+        bench.state, chunk = pulled
+        starts += chunk.segments
+    return starts
+
+
+def test_pings_before_the_index_wraps_tell_the_same_clock_as_a_start_after_it():
+    bench = linked_again(5, at_s=10.0, pongs=[Pong(2**32 - 35, 9.96, 9.98)])
+    assert bench.aligner.clock.host_s(worn(bench.state, 0).clock, 5) == pytest.approx(10.0, abs=0.03)
 
 
 @pytest.mark.parametrize(("index", "boot"), [(6_500, 3), (100, 3), (100, 4), (20_000, 4)])
