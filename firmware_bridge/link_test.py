@@ -32,6 +32,8 @@ _LINUX_INTERVAL: Final = (
 )
 _OTHER_INTERVAL: Final = "have the firmware ask for 15 ms (docs/guides/firmware.md); nobody else may"
 _NEARER: Final = "bring the band nearer, nothing of metal between, and switch other Bluetooth devices off"
+_REFUSED: Final = "do first what is said of refused: half a second of such packets is a lost link; then: "
+_LESS: Final = "a shorter interval, 2M PHY, rice12"
 
 
 class Finding(NamedTuple):
@@ -55,6 +57,7 @@ class Heard(NamedTuple):
     links: tuple[LinkStats, ...] = ()  # none where there is no radio
     ever_off: tuple[frozenset[int], ...] = ()  # by link: electrodes that were without contact at any time
     lost: str | None = None  # why it broke off
+    passed_s: float | None = None  # since the first sample, by the host's clock; None where none paces it
 
     @property
     def duration_s(self) -> float:
@@ -87,6 +90,7 @@ AIR: Final = Limit(0.6, 0.9, "at most 60 % of the air: the rest is for repeats, 
 REFUSED: Final = Limit(0.0, 0.01, "none: each was damaged on the way or is not of this protocol")
 DUPLICATES: Final = Limit(0.01, 1.0, "at most 1 %: they are dropped; all of them twice is a fault of BlueZ")
 OVERFLOWS: Final = Limit(0.0, 0.01, "none: packets are dropped where a queue is full; 1 % is too much")
+BEHIND_S: Final = Limit(0.5, 2.0, "what was taken comes within 0.5 s; after 2 s more the test is ended")
 RECONNECTS: Final = Limit(0, 2, "none; with three in one test nobody can type")
 USED_BATTERY: Final = Limit(80.0, 95.0, "at least 20 %; below 5 % it ends within a session")
 OFF: Final = Limit(
@@ -136,6 +140,11 @@ def _connection(heard: Heard) -> Iterator[Finding]:
     if heard.lost is not None:
         figure = f"lost after {heard.duration_s:.1f} s"
         yield Finding("connection", Severity.FAIL, figure, "it lasts as long as the test", heard.lost)
+    elif heard.passed_s is not None:
+        behind_s = heard.passed_s - heard.duration_s
+        figure = f"{heard.duration_s:.1f} s of samples in {heard.passed_s:.1f} s"
+        advice = f"keys would come as late as that: {_LESS}; {_NEARER}"
+        yield _graded("delay", BEHIND_S, behind_s, figure, advice)
 
 
 def _loss(heard: Heard) -> Iterator[Finding]:
@@ -155,8 +164,8 @@ def _counts(link: LinkStats, duration_s: float) -> Iterator[Finding]:
         "overflow",
         OVERFLOWS,
         (link.band_overflows + link.queue_overflows) / packets,
-        f"{link.band_overflows} packets in the band, {link.queue_overflows} in this computer",
-        "in the band: a shorter interval, 2M PHY, rice12; in this computer: close what keeps it busy",
+        f"packets dropped: {link.band_overflows} in the band, {link.queue_overflows} in this computer",
+        f"in the band: {_LESS}; in this computer: close what keeps it busy",
         side,
     )
     yield _graded(
@@ -176,7 +185,8 @@ def _counts(link: LinkStats, duration_s: float) -> Iterator[Finding]:
         side,
     )
     reconnects = f"{link.reconnects} in {duration_s:.0f} s"
-    yield _graded("reconnects", RECONNECTS, link.reconnects, reconnects, _NEARER, side)
+    advice = _REFUSED + _NEARER if link.refused else _NEARER
+    yield _graded("reconnects", RECONNECTS, link.reconnects, reconnects, advice, side)
 
 
 def _kinds(link: LinkStats) -> str:
@@ -206,10 +216,16 @@ def _battery(link: LinkStats) -> Finding:
 
 def _contact(link: LinkStats, ever_off: frozenset[int]) -> Finding:
     off = sorted(ever_off | set(link.lead_off))
-    named = ", ".join(map(str, off))
-    figure = f"electrode {named} had none" if off else f"all {ELECTRODES} electrodes"
-    advice = f"seat the band, moisten the skin under electrode {named}; one that stays off is broken"
-    return _graded("contact", OFF, len(off), figure, advice, link.side)
+    if not off:
+        return Finding("contact", Severity.OK, f"all {ELECTRODES} electrodes", OFF.why, "", link.side)
+    named = _named(off)
+    advice = f"seat the band, moisten the skin under {named}; one that stays off is broken"
+    return _graded("contact", OFF, len(off), f"{named} had none", advice, link.side)
+
+
+def _named(electrodes: Sequence[int]) -> str:
+    *others, last = electrodes
+    return f"electrodes {', '.join(map(str, others))} and {last}" if others else f"electrode {last}"
 
 
 def _radio(link: LinkStats, platform: str) -> Iterator[Finding]:

@@ -124,8 +124,10 @@ async def _virtual(spec: Sim, sides: tuple[Side, ...], script: Script) -> AsyncI
     from simulate.source import PerformanceKeys, PerformanceSource
     from simulate.wearer import Wearer
 
-    # After Ctrl-C, callbacks of the virtual stack find their futures cancelled, and asyncio would print each.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    # After Ctrl-C, callbacks of the virtual stack find their futures cancelled, and asyncio would print each;
+    # bumble each answer that comes after its request was given up.
+    for name in ("asyncio", "bumble"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     wearer = Wearer(spec.wearer, spec.difficulty, sides)
     performance = wearer.perform(script.session, duration_s=script.duration_s, prompts=script.prompts)
     async with (

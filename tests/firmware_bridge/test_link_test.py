@@ -78,7 +78,7 @@ def test_a_good_link_passes_line_by_line():
     [
         ({"jitter_p99_ms": 51.0}, "jitter", "WARN", "p99 51.0 ms", "nearer"),
         ({"jitter_p99_ms": 501.0}, "jitter", "FAIL", "p99 501.0 ms", "nearer"),
-        ({"band_overflows": 1}, "overflow", "WARN", "1 packets in the band", "shorter interval"),
+        ({"band_overflows": 1}, "overflow", "WARN", "dropped: 1 in the band", "shorter interval"),
         ({"queue_overflows": 9}, "overflow", "FAIL", "9 in this computer", "keeps it busy"),
         ({"refused": 1}, "refused", "WARN", "1 of 401", "firmware"),
         (
@@ -101,8 +101,9 @@ def test_a_good_link_passes_line_by_line():
         ({"interval_ms": 400.0}, "interval", "FAIL", "400 ms", "conn_min_interval"),
         ({"battery_percent": 19}, "battery", "WARN", "19 %", "charge"),
         ({"battery_percent": 4}, "battery", "FAIL", "4 %", "charge"),
-        ({"lead_off": (3, 11)}, "contact", "WARN", "electrode 3, 11", "electrode 3, 11"),
-        ({"lead_off": tuple(range(9))}, "contact", "FAIL", "electrode 0, 1", "moisten"),
+        ({"lead_off": (3,)}, "contact", "WARN", "electrode 3 had none", "under electrode 3;"),
+        ({"lead_off": (3, 11)}, "contact", "WARN", "electrodes 3 and 11 had none", "electrodes 3 and 11;"),
+        ({"lead_off": tuple(range(9))}, "contact", "FAIL", "electrodes 0, 1, 2, 3", "6, 7 and 8;"),
         ({"codec": Codec.RAW16}, "codec", "WARN", "raw16", "rice12"),
     ],
 )
@@ -139,6 +140,23 @@ def test_both_bands_share_the_air():
     heavy = {"packets": 2300, "payload_bytes": 2300 * 60}
     assert "airtime" not in {check for check, *_ in objections(heard(link(**heavy)))}
     assert ("airtime", "WARN", None) in objections(heard(link(**heavy), link("right", **heavy)))
+
+
+@pytest.mark.parametrize(
+    ("passed_s", "severity"), [(None, None), (4.0, None), (4.5, None), (4.6, "WARN"), (6.1, "FAIL")]
+)
+def test_samples_that_come_later_and_later_are_named(passed_s, severity):
+    """Each of them may have come: what is behind has not been lost yet."""
+    facts = heard(passed_s=passed_s)
+    assert objections(facts) == ({("delay", severity, None)} if severity else set())
+    figures = [finding.figure for finding in judge(facts) if finding.check == "delay"]
+    assert figures == ([] if passed_s is None else [f"4.0 s of samples in {passed_s:.1f} s"])
+
+
+def test_reconnects_after_packets_that_were_refused_are_not_the_radios_alone():
+    facts = heard(link(reconnects=1, refused=200, refusals=(("CRC", 200),)))
+    (advice,) = [finding.advice for finding in judge(facts) if finding.check == "reconnects"]
+    assert advice.startswith("do first what is said of refused")
 
 
 def test_a_lost_connection_fails_whatever_else_was_good():

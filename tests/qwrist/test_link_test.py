@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
+from contextlib import contextmanager
+from itertools import count
 
 import pytest
 import typer
 
 from edge.session import write_session
-from qwrist import app
+from qwrist import app, ui
+from qwrist.verbs import link_test as verb
 from qwrist.verbs.link_test import link_test
 from qwrist.verbs.relay import relay
 from tests.conftest import Run
@@ -67,6 +72,66 @@ def test_what_fails_is_said_in_words_and_in_the_exit_code(run: Run, tmp_path) ->
     assert answer.code == 1
     assert "FAIL: not good enough" in answer.out
     assert "bring the band nearer" in answer.out
+
+
+def test_what_comes_too_late_is_told_with_the_time_that_it_took(run: Run, tmp_path) -> None:
+    script = "events:\n- {what: interval, at_s: 0.5, interval_ms: 2000, pdus: 1}\n"
+    (tmp_path / "slow.yaml").write_text(script, encoding="utf-8")
+    answer = run(*GOOD, "--band", f"sim:script={tmp_path / 'slow.yaml'}")
+    assert answer.code == 1
+    assert ("delay", None) in objections(answer)
+
+
+def still(chunks, closed):
+    """A source that gives `chunks` and then nothing any more."""
+
+    async def source():
+        try:
+            for chunk in chunks:
+                yield chunk
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    return source()
+
+
+@pytest.mark.parametrize("now_s", [0, 9], ids=["before its time", "after it"])
+def test_a_source_that_falls_silent_is_left_when_its_time_is_over(monkeypatch, now_s) -> None:
+    """And what has come by then is taken."""
+    monkeypatch.setattr(verb, "_LOOK_S", 0.0)
+    clock, closed = count(now_s), []
+
+    async def run():
+        return [chunk async for chunk in verb._before(still("abc", closed), lambda: next(clock), 9)]
+
+    assert asyncio.run(asyncio.wait_for(run(), 5)) == ["a", "b", "c"]
+    assert closed == [True]
+
+
+def test_ctrl_c_gives_the_verdict_of_what_was_heard(run: Run, monkeypatch) -> None:
+    @contextmanager
+    def bar(_title):
+        yield lambda done, _total: signal.raise_signal(signal.SIGINT) if done >= 2 else None
+
+    monkeypatch.setattr(ui, "progress", bar)
+    answer = run("link-test", "--seconds", "6", "--band", "sim:", "--json")
+    assert answer.code == 130
+    result = json.loads(answer.out)
+    assert (result["verdict"], result["interrupted"]) == ("ok", True)
+    assert 2 <= result["seconds"] < 6
+    assert "the verdict is of those" in answer.err
+
+
+def test_ctrl_c_before_anything_was_heard_is_told(run: Run, monkeypatch) -> None:
+    def deck(_seed):
+        signal.raise_signal(signal.SIGINT)
+        return iter(["hello"])
+
+    monkeypatch.setattr(verb, "prompt_deck", deck)
+    answer = run(*GOOD, "--band", "sim:")
+    assert (answer.code, answer.out) == (130, "")
+    assert "stopped before anything was heard" in answer.err
 
 
 def test_a_recording_is_judged_by_its_samples(run: Run, tmp_path) -> None:
