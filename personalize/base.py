@@ -15,6 +15,8 @@ from personalize.networks import Network
 
 _NETWORK: Final = "streaming"
 
+_ANEW: Final = "install qwrist anew, or make the base again"
+
 FOLDER: Final = Path(str(resources.files("personalize").joinpath("data")))
 
 
@@ -27,6 +29,7 @@ class BaseCard(BaseModel):
     taught_by: str | None = None  # the base that was its teacher
     command: str  # what made it, from the repository's root
     users: tuple[int, ...]  # simulated wearers it was trained on
+    people: tuple[str, ...] = ()  # real ones, by their data set's ids; no figure from them either
     validation_users: tuple[int, ...]  # those its epoch was chosen on
     minutes: float  # of typing in training
     difficulties: tuple[str, ...]
@@ -39,42 +42,52 @@ class BaseCard(BaseModel):
     normalization: Normalization  # over all its wearers: where nothing of a new one is known
 
 
-def path(network: str = _NETWORK) -> Path:
-    """Where the weights of the base of kind `network` are."""
-    return FOLDER / f"base_{network}.safetensors"
+def path(network: str = _NETWORK, folder: Path | None = None) -> Path:
+    """Where the weights of the base of kind `network` are: of those that ship, or of those in `folder`."""
+    return (folder or FOLDER) / f"base_{network}.safetensors"
 
 
-def card(network: str = _NETWORK) -> BaseCard:
-    """The card of that base. Raises BadInput where this installation has none."""
+def card(network: str = _NETWORK, folder: Path | None = None) -> BaseCard:
+    """The card of that base. Raises BadInput where there is none."""
     try:
-        return BaseCard.model_validate_json(_card_path(network).read_bytes())
+        return BaseCard.model_validate_json(_card_path(network, folder).read_bytes())
     except FileNotFoundError:
         raise BadInput(
-            f"this installation has no base of a {network} network to start from; start from scratch"
+            f"{folder or FOLDER} holds no base of a {network} network to start from; start from scratch"
         ) from None
     except ValidationError as error:
         raise BadInput(
-            f"the base's card is damaged ({error.errors()[0]['msg']}); install qwrist anew"
+            f"the card of the {network} base in {folder or FOLDER} is damaged "
+            f"({error.errors()[0]['msg']}); {_ANEW}"
         ) from None
 
 
-def load(network: str = _NETWORK) -> Network:
+def cards(folder: Path | None = None) -> list[BaseCard]:
+    """The cards of all bases in `folder`. Raises BadInput where there is none."""
+    folder = folder or FOLDER
+    names = sorted(file.stem.removeprefix("base_") for file in folder.glob("base_*.json"))
+    if not names:
+        raise BadInput(f"{folder} holds no base; name a folder that `qwrist pretrain --out` has written")
+    return [card(name, folder) for name in names]
+
+
+def load(network: str = _NETWORK, folder: Path | None = None) -> Network:
     """That base. Raises BadInput where it is missing or not the one of its card."""
-    expected, file = card(network).sha256, path(network)
+    expected, file = card(network, folder).sha256, path(network, folder)
     if not file.is_file() or sha256_of(file) != expected:
-        raise BadInput(f"{file} is not the base that its card describes; install qwrist anew")
+        raise BadInput(f"{file} is not the base that its card describes; {_ANEW}")
     return checkpoint.load(file)
 
 
-def write(network: Network, card: BaseCard) -> None:
+def write(network: Network, card: BaseCard, folder: Path | None = None) -> None:
     """Replace the base of its kind; weights are kept as float16, the card's hash is filled in."""
-    FOLDER.mkdir(exist_ok=True)
-    file = path(network.name)
+    (folder or FOLDER).mkdir(parents=True, exist_ok=True)
+    file = path(network.name, folder)
     checkpoint.save(file, network, half=True)
     file.chmod(0o644)  # a private file would be useless in a package
     card = card.model_copy(update={"sha256": sha256_of(file)})
-    _card_path(network.name).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    _card_path(network.name, folder).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-def _card_path(network: str) -> Path:
-    return FOLDER / f"base_{network}.json"
+def _card_path(network: str, folder: Path | None) -> Path:
+    return (folder or FOLDER) / f"base_{network}.json"
