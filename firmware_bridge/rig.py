@@ -84,6 +84,8 @@ class Rig:
             async for chunk in self._source.chunks():
                 await self._play(chunk)
             await self._play_out()
+            for band in self.bands.values():
+                band.finish()
             await self._quiet()
         except Exception:
             for band in self.bands.values():  # the host sees a lost link, the caller this error

@@ -121,7 +121,8 @@ class VirtualBand:
         self.controller = hci if isinstance(hci, VirtualController) else None
         self.started = asyncio.Event()  # set while the listener is STREAMING
         self.listener = Listener.NOBODY
-        self.exhausted = False  # nothing will be sent any more
+        self.exhausted = False  # nothing will be sampled any more
+        self._end: Packet | None = None  # what the stream ended with: hosts that come back are told
         self._first_sequence = 0  # since START: what was packed before it is not sent after it
         self.sent = 0  # notifications of STREAM
         self.identified_s: int | None = None  # for how long it was last asked to blink
@@ -235,16 +236,23 @@ class VirtualBand:
         """The rest, and the packet that ends the stream."""
         return self.sampler.end(self._packetizer()) if self.streaming else []
 
+    def finish(self) -> None:
+        """The source has come to its end, whether the host has heard it or not."""
+        if self._end is None:
+            self.sampler.forget()
+            self._end = self.sampler.end(self._packetizer())[-1].packet
+
     async def send(self, packet: Packet) -> None:
         """Notify `packet`; one that finds the transmit queue full is dropped and counted."""
-        self.exhausted = self.exhausted or bool(packet.flags & Flags.END)
+        if packet.flags & Flags.END:
+            self.exhausted, self._end = True, packet
         faults = self._options.faults
         if packet.sequence == faults.disconnect_at:
             await self.disconnect()
         stale = packet.boot != self.sampler.boot or packet.sequence < self._first_sequence
         if not self.streaming or stale or packet.sequence in faults.drop:
             return
-        if not packet.flags & Flags.END and self._transmit_queue() >= _TRANSMIT_QUEUE:
+        if not packet.flags & Flags.END and self._peripheral.queued >= _TRANSMIT_QUEUE:
             await self._overflow()
             return
         if self._overflow_untold:
@@ -275,9 +283,6 @@ class VirtualBand:
             self._overflowed_at = None
             await self._peripheral.tell_status()
 
-    def _transmit_queue(self) -> int:
-        return self._peripheral.queued
-
     def _packetizer(self) -> Packetizer:
         connection = self._peripheral.connection
         mtu = connection.att_mtu if connection else att.ATT_DEFAULT_MTU
@@ -289,6 +294,7 @@ class VirtualBand:
         self.overflows = 0
         self._overflowed_at = None
         self._overflow_untold = False
+        self._end = None
 
     def _pace(self, radio: Radio) -> None:
         if self.controller is None:
@@ -304,6 +310,7 @@ class VirtualBand:
             self.listener = Listener.LOST
 
     def _on_control(self, connection: Connection, value: bytes) -> None:
+        answer: Answer = None
         try:
             answer = self._operate(decode_request(value).operation, connection)
             response = encode_response(value, Result.OK, answer)
@@ -312,6 +319,8 @@ class VirtualBand:
         except BadPacket as error:
             raise att.ATT_Error(NO_REQUEST) from error
         self._peripheral.answer(connection, response)
+        if isinstance(answer, Started) and self._end is not None:
+            self._peripheral.soon(self.send(self._end))
 
     def _operate(self, operation: Operation, connection: Connection) -> Answer:
         """Do what is asked. Raises RefusedRequest."""
@@ -339,14 +348,19 @@ class VirtualBand:
                 assert_never(operation)
 
     def _start(self, connection: Connection) -> Started:
-        if self.exhausted or not samples_per_packet(self._codec, connection.att_mtu):
+        if self.exhausted and self._end is not None:
+            numbering = self._end.sequence, self._end.first_index
+        elif self.exhausted or not samples_per_packet(self._codec, connection.att_mtu):
             raise RefusedRequest(Result.NOT_NOW, "nothing can be sent")
+        else:
+            if not self.streaming:
+                self.sampler.begin(self._clock.tick())
+            numbering = self.sampler.numbering
         if not self.streaming:
-            self.sampler.begin(self._clock.tick())
-            self._first_sequence, _ = self.sampler.numbering
+            self._first_sequence, _ = numbering
         self.listener = Listener.STREAMING
         self.started.set()
-        return Started(self.sampler.boot, *self.sampler.numbering)
+        return Started(self.sampler.boot, *numbering)
 
     def _configure(self, preferred: Codec | None, accepted: frozenset[Codec], rate_hz: int) -> Configured:
         if self.streaming:

@@ -65,6 +65,10 @@ class Sampler:
     def begin(self, tick: float) -> None:
         """A stream begins with the first sample after `tick`."""
         self.next_index = max(self.next_index, math.ceil(self.crystal.index_at(tick)))
+        self.forget()
+
+    def forget(self) -> None:
+        """What was not sent will not be: the next packet begins with the next sample."""
         self._packing = PacketizerState(next_index=self.next_index, next_sequence=self._packing.next_sequence)
         self._packetizer = None
 

@@ -22,7 +22,7 @@ from firmware_bridge.control import Config, Identify, MeasureImpedance, Ping, Re
 from firmware_bridge.gatt import BATTERY_LEVEL, STATUS, decode_status
 from firmware_bridge.packet import Codec, Flags, Packet
 from firmware_bridge.rig import virtual_bands
-from firmware_bridge.virtual_band import VirtualBand
+from firmware_bridge.virtual_peripheral import Peripheral
 from tests.firmware_bridge.host import connected, stream
 from tests.firmware_bridge.sources import ArraySource, noise_uv
 
@@ -49,7 +49,7 @@ def packet(sequence):
 
 def test_packets_without_room_are_dropped_counted_and_told(monkeypatch):
     queued = iter([0, 32, 31, 0])
-    monkeypatch.setattr(VirtualBand, "_transmit_queue", lambda _: next(queued, 0))
+    monkeypatch.setattr(Peripheral, "queued", property(lambda _: next(queued, 0)))
 
     async def use(rig, host):
         await host.ask(CONFIG)
@@ -66,7 +66,7 @@ def test_packets_without_room_are_dropped_counted_and_told(monkeypatch):
 
 @pytest.mark.parametrize(("apart_s", "steps"), [(0.0, True), (5.0, True), (10.1, False)])
 def test_two_overflows_within_ten_seconds_step_down_and_are_told(monkeypatch, apart_s, steps):
-    monkeypatch.setattr(VirtualBand, "_transmit_queue", lambda _: 32)
+    monkeypatch.setattr(Peripheral, "queued", property(lambda _: 32))
 
     async def use(rig, host):
         told = []
@@ -213,3 +213,25 @@ def test_a_slow_interval_is_told():
         return decode_status(bytes(await host.client.read_gatt_char(STATUS))).interval_ms
 
     assert with_host(use) == 45
+
+
+def test_a_host_that_was_away_at_the_end_is_told_it_when_it_is_back():
+    async def run():
+        async with virtual_bands(ArraySource(noise_uv(4000)), sides=("left",), hold_s=0.05) as rig:
+            band = rig.bands["left"]
+            async with connected(rig, "left") as host:
+                await host.ask(Start())
+                while not host.packets:  # noqa: ASYNC110  (a list has no event)
+                    await asyncio.sleep(0)
+                await band._peripheral.vanish()
+            while not band.exhausted:  # noqa: ASYNC110  (nor has this)
+                await asyncio.sleep(0.01)
+            await band._peripheral.appear()
+            packets, starts = await asyncio.wait_for(stream(rig, "left", Codec.RAW16), 5)
+            return packets, starts
+
+    packets, (started,) = asyncio.run(run())
+    assert [(packet.flags, packet.first_index, len(packet.counts)) for _, packet in packets] == [
+        (Flags.END, 4000, 0)
+    ]
+    assert started.first_index == 4000
