@@ -27,7 +27,9 @@ BLOCK: Final = 32  # samples judged at once, 16 ms: the same however the stream 
 WINDOW: Final = 1000  # samples, 0.5 s: a radio's bad moment is over by then
 _START: Final = 4 * WINDOW  # what is looked at before the first sample is given
 _WINDOWS: Final = 20  # 10 s: what the stamps' jitter is taken from
-_RECENT: Final = 3  # windows whose least stamps are the line: at 200 ppm it lags by 0.2 ms
+_RECENT: Final = 3  # windows whose least stamps are the line; it is 2 s old at most
+_CRYSTAL: Final = 1e-4  # what an amplifier's rate may be off
+_LINE_LAGS_S: Final = 0.0002  # of two seconds, by such a rate
 _EXACT_SAMPLES: Final = 0.75  # more than a line that lags is off, less than one missing sample
 # Least delays are distributed exponentially: one in 7000 windows, an hour, exceeds 12 median differences.
 _SPREADS: Final = 12.0
@@ -171,8 +173,15 @@ class Grid:
             windows=(*windows, filling)[-_WINDOWS:] if full else windows,
             open=None if full else filling,
         )
-        uncertain = 0 if missing == 0 or self._exact(state) else round(self._limit_s(state) * self.rate_hz)
-        return after, Piece(missing, uncertain, part.values, least + end / self.rate_hz)
+        return after, Piece(missing, self._doubt(state, missing), part.values, least + end / self.rate_hz)
+
+    def _doubt(self, state: GridState, missing: int) -> int:
+        """By how many samples `missing` may be wrong."""
+        if missing == 0:
+            return 0
+        if self._exact(state):
+            return int(_LINE_LAGS_S * self.rate_hz + missing * _CRYSTAL + 0.5)
+        return round(self._limit_s(state) * self.rate_hz)
 
     def _offset_s(self, state: GridState, part: Stamped) -> Float64:
         offset_s: Float64 = part.time_s - (state.next_index + np.arange(len(part.time_s))) / self.rate_hz
