@@ -32,9 +32,9 @@ class SegmentStart(NamedTuple):
 
     first_index: int  # in the stream's numbering, as SampleChunk.first_index
     side: Side
-    reason: Literal["reconnected", "restarted"]  # the same boot of the band, or another
+    reason: Literal["reconnected", "restarted"]  # reconnected: its numbering runs on
     missing: int  # samples of this band
-    uncertain: int  # by how many `missing` may be wrong: 0 in the same boot, else bounded by the host's clock
+    uncertain: int  # by how many `missing` may be wrong: 0 where a band's numbering runs on
 
 
 class SampleChunk(NamedTuple):
