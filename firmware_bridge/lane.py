@@ -15,6 +15,7 @@ from firmware_bridge import stream
 from firmware_bridge.align import Aligner, AlignState, worn
 from firmware_bridge.clock import BandClock, ClockState
 from firmware_bridge.errors import BadPacket
+from firmware_bridge.gatt import Status
 from firmware_bridge.link import Arrival, BandLink, LinkState, StartedAt
 from firmware_bridge.packet import Codec, decode
 from firmware_bridge.rate import RateState, check_rate
@@ -31,7 +32,7 @@ class LinkStats(NamedTuple):
 
     side: Side
     address: str
-    codec: Codec  # in which the last packet came
+    codec: Codec  # in use, as the band tells; a packet that would be longer in it comes as pack12
     mtu: int
     phy: int  # 1 for 1M, 2 for 2M, 3 for coded; 0 before it is known
     interval_ms: float  # of the connection, 0 before it is known
@@ -159,7 +160,7 @@ class LaneReader:
         return LinkStats(
             side=band.side,
             address=band.address,
-            codec=self._codec,
+            codec=_in_use(status, self._codec),
             mtu=status.mtu if status else 0,
             phy=status.phy if status else 0,
             interval_ms=status.interval_ms if status else 0.0,
@@ -239,3 +240,9 @@ class LaneReader:
         if self.link is None:
             raise RuntimeError("the band is not linked")
         return self.link
+
+
+def _in_use(status: Status | None, last: Codec) -> Codec:
+    """By the band's word, where it is of a codec that is known here; else that of the `last` packet."""
+    known = {codec.value for codec in Codec}
+    return Codec(status.codec) if status is not None and status.codec in known else last

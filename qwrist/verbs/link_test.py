@@ -30,7 +30,7 @@ _LOOK_S = 0.25  # how often the clock is looked at while nothing comes
 _VERDICTS = {
     Severity.OK: "good: nothing stands in the way of typing",
     Severity.WARN: "usable: what is marked will cost keys",
-    Severity.FAIL: "not good enough: do first what is said beside FAIL",
+    Severity.FAIL: "not good enough: do first what follows a FAIL above",
 }
 
 
@@ -147,6 +147,6 @@ def _render(heard: Heard, findings: tuple[Finding, ...]) -> None:
     rows = [(f.severity.name, f.side or "", f.check, f.figure, f.limit) for f in findings]
     title = f"{heard.info.name}, {heard.duration_s:.1f} s"
     ui.table(title, ["", "band", "what", "figure", "good enough is"], rows, words=5)
-    for advice in dict.fromkeys(f"{f.check}: {f.advice}" for f in findings if f.advice):
+    for advice in dict.fromkeys(f"{f.severity.name} {f.check}: {f.advice}" for f in findings if f.advice):
         ui.say(advice)
     ui.say(f"{worst(findings).name}: {_VERDICTS[worst(findings)]}")

@@ -206,3 +206,11 @@ def test_whatever_a_link_says_every_objection_has_advice(stats):
     facts = Heard(INFO, np.zeros(0), np.zeros((0, 2, 16), np.float32), np.zeros((0, 2), np.bool_), (stats,))
     for finding in judge(facts._replace(ever_off=(frozenset(),))):
         assert bool(finding.advice) == bool(finding.severity)
+
+
+@pytest.mark.parametrize("seconds", [3, 10])
+def test_mains_are_looked_for_where_there_is_enough_to_tell_them(seconds):
+    time_s = np.arange(seconds * RATE_HZ) / RATE_HZ
+    emg_uv = noise_uv(len(time_s)) + 500 * np.sin(2 * np.pi * 50 * time_s)[:, None, None].astype(np.float32)
+    facts = Heard(INFO, time_s, emg_uv, np.ones((len(time_s), 2), np.bool_))
+    assert ("mains" in {finding.check for finding in judge(facts)}) == (seconds == 10)
