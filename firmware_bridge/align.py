@@ -4,6 +4,8 @@ Each band's samples keep their order and are all emitted. A band whose samples f
 neighbour's is shifted later: by undelivered (invalid) samples before its first, afterwards, as crystals
 drift, by repeating a sample. The grid is never shortened, so nothing is dropped. While a band is away the
 grid goes on by its neighbour; what was emitted as missing meanwhile is reckoned up when it is back.
+
+Only an Aligner that begins `together` leaves samples out: a band's that came before its neighbour's first.
 """
 
 from __future__ import annotations
@@ -90,6 +92,7 @@ class Aligner:
     sides: tuple[Side, ...] = SIDES
     clock: BandClock = field(default_factory=BandClock)
     chunk_samples: int = CHUNK_SAMPLES
+    together: bool = False  # begin where both bands have; else with the first of them, the other missing
 
     def initial_state(self) -> AlignState:
         """Before the first packet."""
@@ -219,15 +222,10 @@ class Aligner:
         samples = round(later_s * self.clock.rate_hz)
         if abs(samples) < _RESOLVED_SAMPLES:
             return state
-        wrist, lane = (1, right) if samples > 0 else (0, left)
-        at = state.emitted
-        moved = tuple(
-            start._replace(first_index=start.first_index + abs(samples))
-            if start.side == SIDES[wrist] and start.first_index >= at
-            else start
-            for start in state.segments
-        )
-        return _with_lane(state, wrist, _shifted(lane, abs(samples)))._replace(segments=moved)
+        late = 1 if samples > 0 else 0
+        if at_first and self.together:
+            return _begun_later(state, 1 - late, abs(samples))
+        return _put_later(state, late, abs(samples))
 
     def _due_s(self, lane: Lane, grid_index: int) -> float:
         return self.clock.host_s(lane.clock, grid_index - lane.shift)
@@ -287,6 +285,37 @@ def _with_lane(state: AlignState, wrist: int, lane: Lane) -> AlignState:
     lanes = list(state.lanes)
     lanes[wrist] = lane
     return state._replace(lanes=tuple(lanes))
+
+
+def _put_later(state: AlignState, wrist: int, samples: int) -> AlignState:
+    """Put a band, and its breaks that are still to come, `samples` later."""
+    moved = tuple(
+        start._replace(first_index=start.first_index + samples)
+        if start.side == SIDES[wrist] and start.first_index >= state.emitted
+        else start
+        for start in state.segments
+    )
+    lane = _shifted(worn(state, wrist), samples)
+    return _with_lane(state, wrist, lane)._replace(segments=moved)
+
+
+def _begun_later(state: AlignState, wrist: int, samples: int) -> AlignState:
+    """Leave out a band's first `samples`, or what has come of them, before anything was emitted."""
+    lane = worn(state, wrist)
+    left_out = min(samples, lane.samples)
+    rest, _, _ = _take(lane, left_out)
+    moved = tuple(
+        _sooner(start, left_out) if start.side == SIDES[wrist] else start
+        for start in state.segments
+        if start.side != SIDES[wrist] or start.first_index > left_out
+    )
+    rest = rest._replace(shift=lane.shift - left_out, begun=False)
+    return _with_lane(state, wrist, rest)._replace(segments=moved)
+
+
+def _sooner(start: SegmentStart, samples: int) -> SegmentStart:
+    first = start.first_index - samples
+    return start._replace(first_index=first, missing=min(start.missing, first))
 
 
 def _shifted(lane: Lane, samples: int) -> Lane:

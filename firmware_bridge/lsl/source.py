@@ -58,7 +58,7 @@ class LslSource:
         self._lanes = lanes
         self._woken = woken
         self._silence_s = silence_s
-        self._aligner = Aligner(info.sides)
+        self._aligner = Aligner(info.sides, together=True)  # inlets open one after the other
         self._state = self._aligner.initial_state()
 
     async def chunks(self) -> AsyncGenerator[SampleChunk, None]:

@@ -109,6 +109,26 @@ def test_a_band_that_starts_later_is_put_later(offset_ms):
     assert np.abs(out[shift:, late] - emg_uv[: len(out) - shift, late]).max() <= 0.1001
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(4000, 6000), st.floats(-1.5, 1.5), st.tuples(st.integers(1, 20), st.integers(1, 20)))
+def test_bands_that_begin_together_miss_nothing_of_what_came_before(samples, offset_s, per_packet):
+    emg_uv = noise_uv(samples)
+    fed = both(emg_uv, {}, {"start_s": offset_s}, per_packet)
+    chunks, _, state = run(Aligner(together=True), fed)
+    time_s, out, valid = joined(chunks)
+    early, late = (0, 1) if offset_s > 0 else (1, 0)
+    left_out = -state.lanes[early].shift
+    assert abs(left_out - abs(offset_s) * 2000) <= 1
+    assert chunks[0].first_index == 0
+    assert (np.diff(time_s) > 0).all()
+    rest = samples - left_out
+    assert valid[:rest].all(), "from where both have begun nothing is missing"
+    assert valid[:, early].sum() + left_out == samples, "only what came before is left out"
+    assert valid[:, late].sum() == samples
+    assert np.abs(out[:rest, early] - emg_uv[left_out:, early]).max() <= 0.1001
+    assert np.abs(out[:samples, late] - emg_uv[:, late]).max() <= 0.1001
+
+
 def test_crystals_that_differ_stay_within_a_millisecond_and_a_half():
     """Impulses every 100 ms of true time, on bands 200 ppm apart, for 2 minutes: 24 ms uncorrected."""
     true_s = np.arange(0.5, 119, 0.1)

@@ -110,20 +110,36 @@ def test_units_and_number_formats_become_microvolts(amplifier, form, unit, of_a_
     np.testing.assert_allclose(heard.emg_uv.reshape(SAMPLES, 32), counts * of_a_count, rtol=1e-6)
 
 
-def test_the_stream_of_each_wrist_is_put_on_one_grid_by_its_stamps(amplifier):
-    left, right = amplifier("amp L", 16), amplifier("amp R", 16)
-    sent = noise(SAMPLES, 16), noise(SAMPLES, 16, seed=1)
-    ahead = 150  # samples that the right one began later
+@pytest.mark.parametrize(("late", "ahead"), [(0, 150), (1, 1300), (1, 4100)])
+def test_streams_that_begin_apart_are_on_one_grid_from_where_both_are(amplifier, late, ahead):
+    """By their stamps; what one sent before the other began is not the other's loss."""
+    bands = amplifier("amp L", 16), amplifier("amp R", 16)
+    sent = noise(SAMPLES + ahead, 16), noise(SAMPLES, 16, seed=1)
 
     async def act():
-        right.start_s = left.start_s + ahead / RATE_HZ
-        left.send(sent[0])
-        right.send(sent[1])
+        early_s = bands[1 - late].start_s
+        bands[late].start_s = early_s + ahead / RATE_HZ
+        bands[1 - late].send(sent[0])
+        bands[late].send(sent[1])
 
-    heard = listen(LslStreams(left="amp L", right="amp R"), act)
-    np.testing.assert_array_equal(heard.emg_uv[:, 0], sent[0])
-    np.testing.assert_array_equal(heard.valid[:, 1], np.arange(SAMPLES) >= ahead)
-    np.testing.assert_array_equal(heard.emg_uv[ahead:, 1], sent[1][:-ahead])
+    heard = listen(LslStreams(left="amp L", right="amp R"), act, samples=SAMPLES - 32)  # whole blocks
+    assert heard.valid.all()
+    np.testing.assert_array_equal(heard.emg_uv[:, 1 - late], sent[0][ahead:][: len(heard.valid)])
+    np.testing.assert_array_equal(heard.emg_uv[:, late], sent[1][: len(heard.valid)])
+    assert heard.first[0] == 0
+
+
+def test_a_band_whose_neighbour_sends_nothing_is_delivered_all_the_same(amplifier):
+    left, _ = amplifier("amp L", 16), amplifier("amp R", 16)
+    sent = noise(SAMPLES, 16)
+
+    async def act():
+        left.send(sent)
+
+    heard = listen(LslStreams(left="amp L", right="amp R"), act, samples=SAMPLES + 1, silence_s=1.0)
+    assert "has sent nothing for 1 s" in heard.lost
+    np.testing.assert_array_equal(heard.emg_uv[:, 0], sent)
+    assert not heard.valid[:, 1].any()
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
