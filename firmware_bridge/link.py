@@ -362,7 +362,8 @@ class BandLink:
             ) from None
         except (BleakError, OSError) as error:
             self.state = LinkState.LOST
-            raise SourceLost(f"{self._name} failed at {what}: {error}; {advise_linked(error)}") from error
+            said = error.args[-1] if error.args else error  # some of bleak's begin with a number
+            raise SourceLost(f"{self._name} failed at {what}: {said}; {advise_linked(error)}") from error
 
     def _connected(self) -> BleakClient:
         if self._client is None:
