@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from edge.features import BINS, FRAME_RATE_HZ
-from edge.samples import WRISTS, Float32
+from edge.samples import ELECTRODES, WRISTS, Float32
 from personalize.recipe import Augmentation
 
 
@@ -24,6 +24,8 @@ def augment(frames: Float32, settings: Augmentation, rng: np.random.Generator) -
         mask_time(frames, round(settings.time_mask_s * FRAME_RATE_HZ), rng)
     for _ in range(rng.integers(settings.frequency_masks + 1)):
         mask_bins(frames, settings.frequency_mask_bins, rng)
+    for _ in range(rng.integers(settings.electrode_masks + 1)):
+        mask_electrodes(frames, settings.electrode_mask_width, rng)
 
 
 def rotate(frames: Float32, wrist: int, electrodes: float) -> None:
@@ -56,3 +58,13 @@ def mask_bins(frames: Float32, widest: int, rng: np.random.Generator) -> None:
     band = frames[..., start : start + width]
     if width:
         band[:] = band.mean()
+
+
+def mask_electrodes(frames: Float32, widest: int, rng: np.random.Generator) -> None:
+    """Silence up to `widest` neighbouring electrodes of one ring, as lost contact does: 0, the mean."""
+    width, first, wrist = (
+        int(rng.integers(widest + 1)),
+        int(rng.integers(ELECTRODES)),
+        int(rng.integers(WRISTS)),
+    )
+    frames[:, wrist, (first + np.arange(width)) % ELECTRODES] = 0

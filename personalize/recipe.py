@@ -50,6 +50,8 @@ class Augmentation(_Record):
     time_mask_s: float = Field(ge=0)
     frequency_masks: int = Field(ge=0)
     frequency_mask_bins: int = Field(ge=0, le=33)
+    electrode_masks: int = Field(0, ge=0)
+    electrode_mask_width: int = Field(0, ge=0, le=16)
 
 
 class Recipe(_Record):
@@ -70,6 +72,10 @@ class Recipe(_Record):
     beta2: float = Field(gt=0, lt=1)
     gradient_norm: float = Field(gt=0)
     dropout: float = Field(ge=0, lt=1)
+    average_decay: float = Field(
+        0.0, ge=0, lt=1
+    )  # of the moving average of weights; 0: the weights themselves
+    bfloat16: bool = False  # products in half the bits; sums, losses and weights stay in float32
     align: Align | None
     distill: Distill | None = None  # what a recipe without a teacher need not say
     augment: Augmentation

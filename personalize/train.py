@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from edge.errors import NotEnoughData, QwristError
 from edge.scoring import Cer, total
+from personalize.average import WeightAverage
 from personalize.dataset import Batch, Windows
 from personalize.evaluate import emissions, score_emissions
 from personalize.features import FramedSession
@@ -79,6 +80,7 @@ def train(
         network.parameters(), recipe.learning_rate, (0.9, recipe.beta2), weight_decay=recipe.weight_decay
     )
     loss_of = loss or labels_loss(recipe.align)
+    average = WeightAverage(network, recipe.average_decay)
     evaluations: list[Evaluation] = []
     losses: list[float] = []
     best, best_weights = None, {}
@@ -86,14 +88,16 @@ def train(
         torch.manual_seed(seed)  # for dropout
         for step, batch in enumerate(_batches(network, training, recipe, seed), 1):
             losses.append(_update(network, optimizer, batch.to(device), recipe, step, loss_of))
+            average.follow()
             if progress is not None:
                 progress(step, recipe.steps, losses[-1])
             if step not in _evaluated_steps(recipe):
                 continue
-            evaluations.append(Evaluation(step, float(np.mean(losses)), validate(network, validation)))
-            losses.clear()
-            if best is None or evaluations[-1].cer.percent <= best.cer.percent:
-                best, best_weights = evaluations[-1], _copy_weights(network)
+            with average.in_place():
+                evaluations.append(Evaluation(step, float(np.mean(losses)), validate(network, validation)))
+                losses.clear()
+                if best is None or evaluations[-1].cer.percent <= best.cer.percent:
+                    best, best_weights = evaluations[-1], _copy_weights(network)
     if best is None:
         raise NotEnoughData(
             f"the training recordings hold no stretch of {recipe.window_s + recipe.warmup_s:.1f} s, "
@@ -152,8 +156,9 @@ def _update(
     network.train()
     for group in optimizer.param_groups:
         group["lr"] = recipe.learning_rate * rate(step / recipe.steps, recipe.warmup_fraction)
-    log_probs, _ = network(batch.frames, network.initial_state(len(batch.frames)))
-    loss = loss_of(log_probs, batch, (step - 1) / recipe.steps)
+    with torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=recipe.bfloat16):
+        log_probs, _ = network(batch.frames, network.initial_state(len(batch.frames)))
+    loss = loss_of(log_probs.float(), batch, (step - 1) / recipe.steps)
     optimizer.zero_grad()
     torch.autograd.backward(loss)
     norm = nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_norm)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -47,12 +48,16 @@ class CircularSpatialConv(nn.Module):
     """The paper's spatial module: bins projected to features, then a circular convolution around the ring.
 
     Linear (F -> features) and Conv1d (kernel 3, circular over E), shared by both wrists, no non-linearity
-    (seed paper, section 2.2.2).
+    (seed paper, section 2.2.2). With `bands`, their edges in bins, the projection sees
+    the means of those.
     """
 
-    def __init__(self, bins: int, features: int) -> None:
+    pool: Tensor | None
+
+    def __init__(self, bins: int, features: int, bands: Sequence[int] = ()) -> None:
         super().__init__()
-        self.project = nn.Linear(bins, features)
+        self.register_buffer("pool", band_means(bands) if bands else None, persistent=False)
+        self.project = nn.Linear(len(bands) - 1 if bands else bins, features)
         self.conv = nn.Conv1d(features, features, 3, padding=1, padding_mode="circular")
 
     def kernel(self) -> tuple[Tensor, Tensor]:
@@ -61,9 +66,18 @@ class CircularSpatialConv(nn.Module):
         Both are linear, so their composition is exact, also in the corners: circular padding has none.
         """
         conv, project = self.conv, self.project
-        kernel = torch.einsum("oik,if->okf", conv.weight, project.weight)
+        weight = project.weight if self.pool is None else project.weight @ self.pool  # (S, F)
+        kernel = torch.einsum("oik,if->okf", conv.weight, weight)
         bias = torch.einsum("oik,i->o", conv.weight, project.bias)
         return kernel, bias if conv.bias is None else bias + conv.bias
+
+
+def band_means(edges: Sequence[int]) -> Tensor:
+    """From bins to the means of bands, whose edges are bins: (bands, F)."""
+    pool = torch.zeros(len(edges) - 1, edges[-1])
+    for band, (start, stop) in enumerate(pairwise(edges)):
+        pool[band, start:stop] = 1 / (stop - start)
+    return pool
 
 
 def compose_spatial(kernel: Tensor, weight: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ future frame; it is trained to say a key `label_delay` frames after the press, w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import torch
@@ -76,15 +77,23 @@ class Streaming(Network):
     left_context = 0
     lookahead = 0
     stride = STRIDE
-    label_delay = LABEL_DELAY
     state_names = ("past_1", "past_2", "h_1", "c_1")
 
-    def __init__(self, name: str = "streaming", widths: Widths = STREAMING, *, dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        name: str = "streaming",
+        widths: Widths = STREAMING,
+        *,
+        dropout: float = 0.1,
+        bands: Sequence[int] = (),
+        label_delay: int = LABEL_DELAY,
+    ) -> None:
         super().__init__()
         self.name = name
         self.widths = widths
+        self.label_delay = label_delay
         width = WRISTS * widths.band
-        self.front = BandMlp(BINS, widths.band, (0,), CircularSpatialConv(BINS, SPATIAL_FEATURES))
+        self.front = BandMlp(BINS, widths.band, (0,), CircularSpatialConv(BINS, SPATIAL_FEATURES, bands))
         self.norm = nn.LayerNorm(width)
         self.convs = nn.ModuleList(CausalConv(width, widths.kernel) for _ in range(2))
         self.dropout = nn.Dropout(dropout)

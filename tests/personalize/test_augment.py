@@ -80,7 +80,32 @@ def test_frequency_masks_are_neighbouring_bins_of_all_electrodes(seed):
         assert np.ptp(x[..., changed]) == 0
 
 
-@pytest.mark.parametrize("name", ["time_masks", "frequency_masks", "rotation_electrodes", "jitter_s"])
+@given(seed=st.integers(0, 2**32 - 1))
+def test_electrode_masks_silence_neighbours_on_one_ring(seed):
+    x = augmented(NOTHING.model_copy(update={"electrode_masks": 1, "electrode_mask_width": 4}), seed)
+    silent = (x == 0).all((0, 3))  # (W, E)
+    assert np.array_equal(x[:, ~silent], frames()[:, ~silent])
+    assert silent.any(1).sum() <= 1
+    assert silent.sum() <= 4
+    starts = (silent & ~np.roll(silent, 1, axis=1)).sum()  # on a ring, one run begins once
+    assert starts == silent.any()
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_masks_that_are_not_asked_for_move_no_other_draw(seed):
+    settings = NOTHING.model_copy(update={"rotation_electrodes": 1.0})
+    rng = np.random.default_rng(seed)
+    augment.augment(frames(), settings, rng)
+    expected = np.random.default_rng(seed)
+    for _ in range(2):
+        expected.uniform(-1, 1)
+    expected.integers(2)
+    assert rng.bit_generator.state == expected.bit_generator.state
+
+
+@pytest.mark.parametrize(
+    "name", ["electrode_masks", "time_masks", "frequency_masks", "rotation_electrodes", "jitter_s"]
+)
 def test_every_setting_does_something(name):
     everything = Augmentation(
         rotation_electrodes=0,
@@ -89,6 +114,7 @@ def test_every_setting_does_something(name):
         time_mask_s=0.1,
         frequency_masks=0,
         frequency_mask_bins=4,
+        electrode_mask_width=4,
     )
     if name != "jitter_s":
         everything = everything.model_copy(update={name: 2})

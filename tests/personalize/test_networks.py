@@ -11,8 +11,10 @@ from edge.charset import CHARSET
 from edge.errors import BadInput
 from personalize import spec, spec_numpy
 from personalize.checkpoint import parameter_count
+from personalize.geometry import Geometry
 from personalize.networks import NETWORKS, build, streamed
 from personalize.networks.blocks import BandMlp, CircularSpatialConv
+from personalize.networks.streaming import Streaming
 
 NAMES = list(NETWORKS)
 PARAMETERS = {
@@ -131,6 +133,27 @@ def test_the_composed_front_equals_its_parts_run_one_by_one(offsets):
         rolled = [functional.relu(mlp(mixed.roll(offset, 1).flatten(1))) for offset in offsets]
         expected.append(torch.stack(rolled).mean(0))
     torch.testing.assert_close(front(x)[0], torch.cat(expected, -1), atol=2e-5, rtol=1e-5)
+
+
+BANDS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 17, 22, 27, 33)
+
+
+def test_bands_see_the_means_of_their_bins_and_nothing_else():
+    torch.manual_seed(1)
+    network = Streaming(bands=BANDS).eval()
+    x = frames(8)
+    pooled = torch.cat(
+        [x[..., a:b].mean(-1, keepdim=True).expand(*x.shape[:-1], b - a) for a, b in pairwise(BANDS)], -1
+    )
+    changed = run(network, pooled)[0]
+    torch.testing.assert_close(run(network, x)[0], changed, atol=1e-5, rtol=0)
+    assert not torch.allclose(changed, run(network, x.roll(6, -1))[0], atol=1e-3)
+    np.testing.assert_allclose(spec_numpy.run(network.spec(), x[0].numpy()), changed[0].numpy(), atol=2e-5)
+
+
+def test_a_networks_own_label_delay_is_the_geometrys():
+    assert Geometry.of(Streaming(label_delay=16)).label_delay == 16
+    assert Geometry.of(Streaming()).label_delay == 12
 
 
 def test_rolling_both_rings_leaves_rotation_invariant_sums_in_place():

@@ -4,6 +4,7 @@ import torch
 from edge.errors import NotEnoughData
 from edge.normalize import prior_from
 from personalize import recipe
+from personalize import train as train_module
 from personalize.features import FramedSession
 from personalize.networks import build
 from personalize.train import TrainingFailed, initial_network, rate, train, validate
@@ -67,6 +68,38 @@ def test_the_callers_random_numbers_are_left_alone(keyboard):
         seed=0,
     )
     assert torch.rand(1) == expected
+
+
+def test_what_is_kept_is_the_average_of_the_weights(keyboard, monkeypatch):
+    seen = []
+    update = train_module._update
+
+    def watched(network, *rest):
+        value = update(network, *rest)
+        seen.append(network.head.bias.detach().clone())
+        return value
+
+    monkeypatch.setattr(train_module, "_update", watched)
+    short = QUICK.model_copy(update={"steps": 6, "evaluations": 1, "average_decay": 0.9})
+    network = initial_network("streaming", 0)
+    mean = network.head.bias.detach().clone()
+    train(network, keyboard[:1], keyboard[1:], short, seed=0)
+    for count, bias in enumerate(seen, 1):
+        decay = min(0.9, count / (count + 9))
+        mean = decay * mean + (1 - decay) * bias
+    torch.testing.assert_close(network.head.bias.detach(), mean)
+    assert not torch.equal(network.head.bias, seen[-1])
+
+
+def test_half_the_bits_learn_as_well(keyboard):
+    half = QUICK.model_copy(update={"bfloat16": True})
+    network = initial_network("streaming", 0)
+    result = train(network, keyboard[:1], keyboard[1:], half, seed=0)
+    assert result.best.cer.percent < 20
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
+    exact = initial_network("streaming", 0)
+    train(exact, keyboard[:1], keyboard[1:], QUICK, seed=0)
+    assert not torch.equal(network.head.bias, exact.head.bias), "the products were in half the bits"
 
 
 def test_prompts_alone_are_learnt_from():
