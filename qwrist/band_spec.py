@@ -69,20 +69,20 @@ def parse(text: str) -> BandSpec:
     kind, _, rest = text.partition(":")
     match kind:
         case "ble":
-            return _ble(_Settings(kind, rest))
+            return _ble(Settings(kind, rest))
         case "sim":
-            return _sim(_Settings(kind, rest))
+            return _sim(Settings(kind, rest))
         case "lsl":
-            return _lsl(_Settings(kind, rest, first="both"))
+            return _lsl(Settings(kind, rest, first="both"))
         case "file" if rest:
             path, _, speed = rest.partition(",speed=")  # a path may hold anything else
-            settings = _Settings(kind, f"speed={speed}" if speed else "")
+            settings = Settings(kind, f"speed={speed}" if speed else "")
             return File(Path(path), settings.take("speed", lambda value: _speed(value, SLOWEST / 10), None))
         case _:
             raise BadInput(f"{text!r} is no source of samples; use ble:, lsl:, sim: or file:PATH")
 
 
-class _Settings:
+class Settings:
     """NAME=VALUE after a colon, with commas between; those of `first` may stand without its name.
 
     A value goes on to the next `,NAME=`, so that it may hold commas itself: serial:/dev/ttyACM0,1000000.
@@ -117,17 +117,17 @@ class _Settings:
             raise BadInput(f"{self._kind}: knows no {name!r}; it has {_listed(self._known)}")
 
 
-def _ble(settings: _Settings) -> Ble:
+def _ble(settings: Settings) -> Ble:
     ble = Ble(
-        settings.take("hci", _text, None),
+        settings.take("hci", a_name, None),
         settings.take("codec", _codec, Codec.RICE12),
-        settings.take("pair", _yes_or_no, False),
+        settings.take("pair", yes_or_no, False),
     )
     settings.finish()
     return ble
 
 
-def _sim(settings: _Settings) -> Sim:
+def _sim(settings: Settings) -> Sim:
     sim = Sim(
         settings.take("wearer", _wearer, Sim().wearer),
         settings.take("difficulty", _difficulty, Sim().difficulty),
@@ -141,12 +141,12 @@ def _sim(settings: _Settings) -> Sim:
     return sim
 
 
-def _lsl(settings: _Settings) -> Lsl:
+def _lsl(settings: Settings) -> Lsl:
     streams = LslStreams(
-        settings.take("both", _text, None),
-        settings.take("left", _text, None),
-        settings.take("right", _text, None),
-        settings.take("unit", _text, None),
+        settings.take("both", a_name, None),
+        settings.take("left", a_name, None),
+        settings.take("right", a_name, None),
+        settings.take("unit", a_name, None),
         settings.take("channels", _channels, None),
         "arrival" if settings.take("stamps", _stamps, False) else "stream",
     )
@@ -157,7 +157,8 @@ def _lsl(settings: _Settings) -> Lsl:
 # Each reads a value; its ValueError says what was expected.
 
 
-def _text(value: str) -> str:
+def a_name(value: str) -> str:
+    """Anything but nothing."""
     if not value:
         raise ValueError("a name")
     return value
@@ -176,7 +177,7 @@ def _difficulty(value: str) -> str:
 
 
 def _script(value: str) -> Script:
-    return load(_text(value))
+    return load(a_name(value))
 
 
 def _mtu(value: str) -> int:
@@ -209,7 +210,8 @@ def _channels(value: str) -> Channels:
     return Channels(int(match[1]) - 1, int(match[2]))
 
 
-def _yes_or_no(value: str) -> bool:
+def yes_or_no(value: str) -> bool:
+    """One of the two."""
     return _one_of(value, {"yes": True, "no": False})
 
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
-from edge.errors import BadInput
 from edge.extras import require
 from edge.manifest import Artifact, ModelManifest
 from firmware_bridge.device.errors import DeviceRefused, NotHeld
@@ -20,9 +19,14 @@ if TYPE_CHECKING:
 
 
 class Ble(NamedTuple):
-    """A device in reach, through the operating system; the only one unless its address is given."""
+    """A device in reach, the only one unless its address is given.
+
+    Through the operating system, or through a controller that bumble calls `hci`.
+    """
 
     address: str | None = None  # a UUID on macOS
+    hci: str | None = None
+    pair: bool = False
 
 
 class Sim(NamedTuple):
@@ -32,18 +36,6 @@ class Sim(NamedTuple):
 
 
 DeviceSpec = Ble | Sim
-
-
-def parse(text: str) -> DeviceSpec:
-    """Read `ble:`, `ble:ADDRESS` or `sim:`. Raises BadInput."""
-    kind, _, rest = text.partition(":")
-    match kind, rest:
-        case "ble", _:
-            return Ble(rest or None)
-        case "sim", "":
-            return Sim()
-        case _:
-            raise BadInput(f"{text!r} is no device; use ble:ADDRESS, ble: for the only one in reach, or sim:")
 
 
 class Bench:
@@ -86,7 +78,10 @@ class Bench:
 
 @contextmanager
 def open_bench(spec: DeviceSpec, bundle: OpenBundle, patience: Patience | None = None) -> Iterator[Bench]:
-    """The device that `spec` says, until the context ends. Raises MissingExtra, DeviceNotFound."""
+    """The device that `spec` says, until the context ends.
+
+    Raises MissingExtra, DeviceNotFound; BadInput, BluetoothUnavailable for a controller that is none or away.
+    """
     require("bleak", "ble")
     from firmware_bridge.device.runtime import LoopThread
     from firmware_bridge.device.transfer import PATIENT
@@ -102,12 +97,12 @@ def open_bench(spec: DeviceSpec, bundle: OpenBundle, patience: Patience | None =
 
 @asynccontextmanager
 async def _target(spec: DeviceSpec, bundle: OpenBundle) -> AsyncIterator[Target]:
-    from firmware_bridge.device.line import Target, find
+    from firmware_bridge.device.line import find
 
     match spec:
-        case Ble(address):
-            target = Target(address)
-            yield target if address else Target((await find(target)).address)
+        case Ble():
+            async with _in_reach(spec) as target:
+                yield target if target.address else target._replace(address=(await find(target)).address)
         case Sim(faults):
             require("bumble", "sim")
             from firmware_bridge.device.trial_service import NO_FAULTS
@@ -117,3 +112,17 @@ async def _target(spec: DeviceSpec, bundle: OpenBundle) -> AsyncIterator[Target]
                 yield device.target
         case _:
             assert_never(spec)
+
+
+@asynccontextmanager
+async def _in_reach(spec: Ble) -> AsyncIterator[Target]:
+    from firmware_bridge.device.line import Target
+
+    if spec.hci is None:
+        yield Target(spec.address, pair=spec.pair)
+        return
+    require("bumble", "sim")
+    from firmware_bridge.backends.dongle import open_bumble
+
+    async with open_bumble(spec.hci) as backend:
+        yield Target(spec.address, backend, pair=spec.pair)

@@ -37,6 +37,7 @@ class Target(NamedTuple):
     address: str | None  # None: the one that is heard
     backend: Backend | None = None
     gatt_timeout_s: float = GATT_TIMEOUT_S
+    pair: bool = False  # before anything protected is touched
 
 
 class Service(NamedTuple):
@@ -69,6 +70,8 @@ class Line:
     async def open(self) -> None:
         """Connect and subscribe. Raises LineDropped, DeviceRefused."""
         await self._do("connecting", self._client.connect(), CONNECT_TIMEOUT_S)
+        if self._target.pair:
+            await self._do("pairing", self._pair(), CONNECT_TIMEOUT_S)
         if self._client.services.get_characteristic(self._service.control) is None:
             raise DeviceRefused(
                 f"{self.name} has no such service; update its firmware, or name another device"
@@ -124,6 +127,10 @@ class Line:
         if value is None:
             raise self._dropped("the link broke")
         return value
+
+    async def _pair(self) -> None:
+        with suppress(NotImplementedError):  # macOS pairs by itself, on the first protected access
+            await self._client.pair()
 
     async def _answered(self, request: bytes) -> Response:
         await self._client.write_gatt_char(self._service.control, request, response=True)

@@ -92,8 +92,9 @@ async def virtual_device(
     faults: Faults = NO_FAULTS,
     lose: frozenset[int] = frozenset(),
     mtu: int = 517,
+    air: VirtualAir | None = None,
 ) -> AsyncIterator[VirtualDevice]:
-    """Put a device that holds `bundle` on an air of its own, until the context ends.
+    """Put a device that holds `bundle` on a virtual air, until the context ends.
 
     Args:
         bundle: what it runs; every byte of it was verified when it was opened.
@@ -102,10 +103,11 @@ async def virtual_device(
         faults: what goes wrong with DEVICE-TEST.
         lose: notifications of DECODE that are never sent, by their number.
         mtu: the largest ATT MTU that it agrees to.
+        air: which one; of its own unless given.
 
     Raises BadInput where the bundle holds nothing to decode with, MissingExtra, RuntimeDied.
     """
-    air = VirtualAir()
+    air = air or VirtualAir()
     with (
         unpacked(bundle) as folder,
         closing(Artifacts(bundle, folder)) as tested,

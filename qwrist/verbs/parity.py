@@ -16,8 +16,9 @@ from edge.files import write_atomically
 from edge.manifest import ModelManifest, read_manifest
 from edge.store import User, UserStore
 from edge.trust import TrustStore
-from firmware_bridge.device.connect import Bench, DeviceSpec, open_bench, parse
+from firmware_bridge.device.connect import Bench, Ble, DeviceSpec, Sim, open_bench
 from qwrist import ui
+from qwrist.band_spec import Settings, a_name, yes_or_no
 from qwrist.verbs.models import FAILED, ModelOption, held_out, model_folder
 from qwrist.verbs.users import AsJson
 
@@ -41,7 +42,9 @@ def parity(
     ] = False,
     device: Annotated[
         str | None,
-        typer.Option(help="Run the bundle on a device: ble:ADDRESS, ble: or sim: (a virtual one)."),
+        typer.Option(
+            help="Run the bundle on a device: ble: (in reach; ble:ADDRESS,hci=usb:0) or sim: (a virtual one)."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -56,7 +59,7 @@ def parity(
         raise BadInput(f"{html.parent} is no folder, so no page can be put there; make it first")
     require("torch", "train")
     if bundle is not None:
-        spec = None if device is None else parse(device)
+        spec = None if device is None else parse_device(device)
         proof = prove_bundle(bundle, thresholds, own_process=own_process, device=spec)
         title = f"Parity of {bundle}" if device is None else f"Parity of {bundle} on {device}"
     else:
@@ -72,6 +75,25 @@ def parity(
         render_parity(proof.report, title)
     if proof.report.failures():
         raise typer.Exit(FAILED)
+
+
+def parse_device(text: str) -> DeviceSpec:
+    """Read `sim:`, or `ble:` with an address, and `hci=` and `pair=` as `--band ble:`. Raises BadInput."""
+    kind, _, rest = text.partition(":")
+    match kind, rest:
+        case "ble", _:
+            settings = Settings(kind, rest, first="address")
+            device = Ble(
+                settings.take("address", a_name, None),
+                settings.take("hci", a_name, None),
+                settings.take("pair", yes_or_no, False),
+            )
+            settings.finish()
+            return device
+        case "sim", "":
+            return Sim()
+        case _:
+            raise BadInput(f"{text!r} is no device; use ble:ADDRESS, ble: for the only one in reach, or sim:")
 
 
 def prove(user: User, folder: Path, thresholds: Path | None = None, *, own_process: bool = False) -> Proof:

@@ -18,10 +18,11 @@ from export import tflite
 from export.bundle import writing_bundle
 from export.golden import listen, scenarios, write_goldens
 from export.parity import Elsewhere, ParityReport, check, expectations
-from firmware_bridge.device.connect import Sim, open_bench
+from firmware_bridge.device.connect import Ble, Sim, open_bench
 from firmware_bridge.device.trial import Job
 from firmware_bridge.device.trial_service import Faults
 from firmware_bridge.device.virtual_device import Artifacts
+from qwrist.verbs.parity import parse_device
 from tests.conftest import Run
 from tests.export.toys import talkative
 from tests.firmware_bridge.device.test_virtual_device import HASTE
@@ -148,11 +149,30 @@ def test_the_command_runs_a_bundle_on_a_device(made: tuple[Path, TrustStore], ru
 
 
 @pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("ble:", Ble()),
+        ("ble:C0:51:57:00:00:0D", Ble("C0:51:57:00:00:0D")),
+        ("ble:address=C0:51:57:00:00:0D,pair=yes", Ble("C0:51:57:00:00:0D", pair=True)),
+        ("ble:hci=tcp-client:127.0.0.1:9899", Ble(hci="tcp-client:127.0.0.1:9899")),
+        ("ble:C0:51,hci=serial:/dev/ttyACM0,1000000", Ble("C0:51", "serial:/dev/ttyACM0,1000000")),
+        ("sim:", Sim()),
+    ],
+)
+def test_what_names_a_device(text: str, spec: Ble | Sim) -> None:
+    assert parse_device(text) == spec
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--user", "ada", "--device", "sim:"], "name it with --bundle FOLDER"),
         (["--bundle", ".", "--own-process", "--device", "sim:"], "on the device alone"),
         (["--bundle", ".", "--device", "usb:"], "'usb:' is no device"),
+        (["--bundle", ".", "--device", ""], "'' is no device"),
+        (["--bundle", ".", "--device", "sim:2"], "'sim:2' is no device"),
+        (["--bundle", ".", "--device", "ble:codec=raw16"], "knows no 'codec'; it has address, hci and pair"),
+        (["--bundle", ".", "--device", "ble:hci="], "hci is ''; expected a name"),
     ],
 )
 def test_wrong_input_is_one_sentence(run: Run, arguments: list[str], sentence: str) -> None:

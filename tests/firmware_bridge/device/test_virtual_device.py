@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
 from itertools import count
 
 import numpy as np
@@ -16,17 +17,19 @@ from edge.manifest import Artifact
 from edge.pipeline import Pipeline
 from edge.runtimes import ModelInput, Runtime, State
 from edge.samples import Float32
-from firmware_bridge.device.connect import Ble, Sim, open_bench, parse
+from firmware_bridge.device.connect import Ble, Sim, open_bench
 from firmware_bridge.device.decode_host import DecodeSource, Restarted
 from firmware_bridge.device.decode_messages import Mode, Precision
 from firmware_bridge.device.decoding import Lost, Missing, Said, Typed
 from firmware_bridge.device.errors import DeviceNotFound, DeviceRefused, NotHeld
-from firmware_bridge.device.line import Target
-from firmware_bridge.device.runtime import HeldState
+from firmware_bridge.device.line import TRIAL, Target, open_line
+from firmware_bridge.device.runtime import HeldState, LoopThread
 from firmware_bridge.device.transfer import Patience
 from firmware_bridge.device.trial import Job
 from firmware_bridge.device.trial_service import Faults
 from firmware_bridge.device.virtual_device import Artifacts, virtual_device
+from firmware_bridge.virtual_air import VirtualAir
+from firmware_bridge.virtual_listener import listening
 from tests.export.phone.making import recording
 from tests.firmware_bridge.device.making import bundle_of_two
 from tests.firmware_bridge.sources import ArraySource
@@ -164,13 +167,48 @@ def test_a_device_is_found_by_its_service(bundle: OpenBundle, monkeypatch: pytes
         asyncio.run(found("00:11"))
 
 
-def test_what_names_a_device() -> None:
-    assert parse("ble:") == Ble(None)
-    assert parse("ble:C0:51:57:00:00:0D") == Ble("C0:51:57:00:00:0D")
-    assert parse("sim:") == Sim()
-    for text in ("", "sim:2", "usb:0"):
-        with pytest.raises(BadInput, match="is no device"):
-            parse(text)
+def test_a_host_that_is_told_to_pair_does(bundle: OpenBundle) -> None:
+    async def encrypted(*, pair: bool) -> bool:
+        async with virtual_device(bundle) as device:
+            target = device.target._replace(pair=pair)
+            async with open_line(target, TRIAL):
+                (connection,) = device.backend.client.device.connections.values()
+                return connection.is_encrypted
+
+    assert asyncio.run(encrypted(pair=True))
+    assert not asyncio.run(encrypted(pair=False))
+
+
+@pytest.fixture
+def served(bundle: OpenBundle) -> Iterator[str]:
+    """Where processes of this computer reach a device that holds the bundle: a controller's name."""
+
+    @asynccontextmanager
+    async def on_air() -> AsyncIterator[int]:
+        air = VirtualAir()
+        async with virtual_device(bundle, air=air), listening(air, "127.0.0.1", 0) as port:
+            yield port
+
+    with LoopThread() as thread:
+        serving = on_air()
+        yield f"tcp-client:127.0.0.1:{thread.call(serving.__aenter__())}"
+        thread.call(serving.__aexit__(None, None, None))
+
+
+@pytest.mark.parametrize("address", [None, "C0:51:57:00:00:0D"])
+def test_a_device_is_reached_through_a_controller_of_ones_own(
+    bundle: OpenBundle, served: str, address: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from firmware_bridge.device import line
+
+    monkeypatch.setattr(line, "SCAN_S", 0.5)
+    artifact = bundle.model.artifacts[0]
+    with open_bench(Ble(address, hci=served), bundle, HASTE) as bench:
+        assert bench.held(bundle.model) == list(bundle.model.artifacts)
+        with bench.runtime(artifact, bundle.model) as runtime:
+            said, _ = runtime.run(inputs(artifact)[0], runtime.initial_state())
+    here, _ = bundle.runtime(artifact).run(inputs(artifact)[0], artifact.form.initial_state())
+    np.testing.assert_array_equal(said, here)
 
 
 def heard(
