@@ -92,6 +92,10 @@ class Beam:
                 "expected numbers, the weight not negative"
             )
 
+    def __str__(self) -> str:
+        model = "without a language model" if self.lm is None else "with a language model"
+        return f"beam of {self.width} {model}"
+
     def initial_state(self) -> BeamState:
         """Before the first emission: one hypothesis, that nothing was said."""
         return BeamState(

@@ -47,6 +47,9 @@ class Decoder(Protocol):
 class Greedy:
     """The likeliest class of each emission: everything is settled at once."""
 
+    def __str__(self) -> str:
+        return "greedy"
+
     def initial_state(self) -> DecoderState:
         """Before the first emission."""
         return DecoderState()

@@ -6,8 +6,9 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
+from typing import Final, NamedTuple
 
 from edge.charset import BACKSPACE, CHARSET, ENTER, SHIFT, SPACE
 
@@ -44,6 +45,35 @@ def edit_step(standing: int, labels: Iterable[int]) -> tuple[int, Edit]:
         elif erase < standing:
             erase += 1
     return standing - erase + len(insert), Edit(erase, insert)
+
+
+UNCHANGED: Final = Edit(0, "")
+
+
+class Shown(NamedTuple):
+    """A text on a screen: what is settled, and beyond it what may still change."""
+
+    settled: str = ""
+    open: Edit = UNCHANGED  # what the tentative labels make of it
+
+    @property
+    def text(self) -> str:
+        """As it stands on the screen."""
+        return self.open.apply(self.settled)
+
+
+def revise(shown: Shown, settled: Sequence[int], tentative: Sequence[int]) -> tuple[Shown, Edit]:
+    """The edit that a screen needs where `settled` labels were added and `tentative` ones replace all others.
+
+    It never erases more than what tentative labels and backspaces make necessary.
+    """
+    standing = len(shown.settled)
+    _, wanted = edit_step(standing, [*settled, *tentative])  # on what was settled before
+    since = standing - max(wanted.erase, shown.open.erase)
+    old, new = shown.open.apply(shown.settled[since:]), wanted.apply(shown.settled[since:])
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
+    text = edit_step(standing, settled)[1].apply(shown.settled)
+    return Shown(text, edit_step(len(text), tentative)[1]), Edit(len(old) - same, new[same:])
 
 
 def text_of(labels: Iterable[int]) -> str:

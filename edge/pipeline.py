@@ -1,6 +1,6 @@
 """The whole product on one page: samples in, keys out, the same code live and offline.
 
-    samples -> high-pass -> frames -> normalisation -> network -> greedy CTC -> keys
+    samples -> high-pass -> frames -> normalisation -> network -> CTC, greedy or beam -> keys
 
 Settings are frozen, state is explicit (it can be saved, restored and sent), `step` is pure but for the clock
 that it is handed. Decoding a recording is this loop over one large chunk; chunk sizes change nothing.
@@ -9,7 +9,7 @@ that it is handed. Decoding a recording is this loop over one large chunk; chunk
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from edge.charset import CHARSET
-from edge.ctc import Decoded, DecoderState, greedy_step, settled
+from edge.ctc import settled
+from edge.decoder import Counted, Decoder, Greedy, Said
 from edge.errors import BadInput
 from edge.features import HOP, N_FFT, FeatureState, LogSpectrogram
 from edge.highpass import HighPass, HighPassState
@@ -69,6 +70,13 @@ class HeardKey(NamedTuple):
     heard_s: float  # time of the last sample that the decision needed; host seconds
 
 
+class Reading(NamedTuple):
+    """What a chunk brought."""
+
+    keys: list[HeardKey]  # decided for good
+    tentative: list[HeardKey]  # said beyond all decided keys, as it stands: the next reading replaces them
+
+
 class PipelineState(NamedTuple):
     """All that a stream leaves behind between two chunks."""
 
@@ -77,7 +85,7 @@ class PipelineState(NamedTuple):
     norm: NormState | None  # None where the network takes log power
     frames: Float32  # (n, W, E, F) waiting for a full network chunk and its lookahead
     network: State
-    decoder: DecoderState
+    decoder: Counted
     samples: int  # taken so far
 
 
@@ -88,6 +96,7 @@ class Pipeline:
     manifest: ModelManifest
     runtime: Runtime
     filtered: bool = False  # the source is high-passed already
+    decoder: Decoder = field(default_factory=Greedy)
     _highpass: HighPass = field(default_factory=HighPass, repr=False)
     _spectrogram: LogSpectrogram = field(default_factory=LogSpectrogram, repr=False)
     _norm: RunningNorm = field(init=False, repr=False)
@@ -118,7 +127,7 @@ class Pipeline:
             norm=None if scheme is None else self._norm.initial_state(scheme.prior),
             frames=empty.values,
             network=self.runtime.initial_state(),
-            decoder=DecoderState(),
+            decoder=self.decoder.initial_state(),
             samples=0,
         )
 
@@ -145,10 +154,14 @@ class Pipeline:
             network, waiting, log_probs = self._run(state.network, waiting)
         with clock.measure(Stage.DECODE):
             unsettled = self.manifest.settling_frames // self.manifest.stride - state.decoder.emissions
-            decoder, decoded = greedy_step(state.decoder, settled(log_probs, unsettled))
+            decoder, said = self.decoder.step(state.decoder, settled(log_probs, unsettled))
         samples = state.samples + len(chunk.emg_uv)
-        keys = [self._heard(key, samples, float(chunk.time_s[-1])) for key in decoded]
+        keys = [self._heard(key, samples, float(chunk.time_s[-1])) for key in said]
         return PipelineState(highpass, features, norm, waiting, network, decoder, samples), keys
+
+    def tentative(self, state: PipelineState, last_s: float) -> list[HeardKey]:
+        """The keys said and not decided yet; `last_s` is the host's time of the last sample taken."""
+        return [self._heard(key, state.samples, last_s) for key in self.decoder.tentative(state.decoder)]
 
     def _filter(self, state: HighPassState | None, emg_uv: Float32) -> tuple[HighPassState | None, Float32]:
         if self.filtered:
@@ -164,11 +177,10 @@ class Pipeline:
             waiting = waiting[form.chunk_frames :]
         return state, waiting.copy(), np.concatenate(emissions)
 
-    def _heard(self, key: Decoded, samples: int, last_s: float) -> HeardKey:
+    def _heard(self, key: Said, samples: int, last_s: float) -> HeardKey:
         stride, delay = self.manifest.stride, self.manifest.label_delay_frames
-        frame = key.emission * stride
-        press = (frame - delay) * HOP  # sample index, from the start of the stream
-        heard = (frame + stride - 1 + self.runtime.form.lookahead_frames) * HOP + N_FFT
+        press = (key.emission * stride - delay) * HOP  # sample index, from the start of the stream
+        heard = (key.decided * stride + stride - 1 + self.runtime.form.lookahead_frames) * HOP + N_FFT
         return HeardKey(
             CHARSET.keys[key.label],
             key.label,
@@ -177,13 +189,25 @@ class Pipeline:
         )
 
 
+async def follow(
+    pipeline: Pipeline, source: SampleSource, clock: StageClock | None = None
+) -> AsyncGenerator[Reading, None]:
+    """What a source is read as, chunk by chunk; at its end, what was tentative is decided."""
+    state, open_ = pipeline.initial_state(), list[HeardKey]()
+    async with aclosing(source.chunks()) as chunks:
+        async for chunk in chunks:
+            state, keys = pipeline.step(state, chunk, clock)
+            if len(chunk.time_s):
+                open_ = pipeline.tentative(state, float(chunk.time_s[-1]))
+            yield Reading(keys, open_)
+    yield Reading(open_, [])
+
+
 async def listen(
     pipeline: Pipeline, source: SampleSource, clock: StageClock | None = None
 ) -> AsyncIterator[HeardKey]:
     """The keys of a source, as they are decided."""
-    state = pipeline.initial_state()
-    async with aclosing(source.chunks()) as chunks:
-        async for chunk in chunks:
-            state, keys = pipeline.step(state, chunk, clock)
-            for key in keys:
+    async with aclosing(follow(pipeline, source, clock)) as readings:
+        async for reading in readings:
+            for key in reading.keys:
                 yield key

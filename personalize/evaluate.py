@@ -8,6 +8,7 @@ import numpy as np
 
 from edge.charset import CHARSET
 from edge.ctc import greedy, settled
+from edge.decoder import Decode
 from edge.errors import BadInput
 from edge.features import HOP, FeatureState, LogSpectrogram
 from edge.manifest import ModelManifest
@@ -80,17 +81,17 @@ def _filled(frames: Float32, count: int) -> Float32:
     return np.concatenate([chunk, np.zeros((count - len(chunk), *frames.shape[1:]), np.float32)])
 
 
-def score_emissions(log_probs: Float32, labels: Labels, geometry: Geometry) -> Cer:
-    """Greedy decoding against `labels`: of it all, or phrase by phrase where key times are not known.
+def score_emissions(log_probs: Float32, labels: Labels, geometry: Geometry, decode: Decode = greedy) -> Cer:
+    """What `decode` reads against `labels`: of it all, or phrase by phrase where key times are not known.
 
     `log_probs` are a whole recording's, from its first emission on. Micro-average over labels, backspace and
     enter counting as characters.
     """
     if labels.timed:
-        return score(labels.classes.tolist(), greedy(log_probs))
+        return score(labels.classes.tolist(), decode(log_probs))
     spans = [geometry.due(np.array([phrase.start_frame, phrase.end_frame])) for phrase in labels.phrases]
     return total(
-        score(phrase.classes, greedy(log_probs[max(start, 0) : end + 1]))
+        score(phrase.classes, decode(log_probs[max(start, 0) : end + 1]))
         for phrase, (start, end) in zip(labels.phrases, spans, strict=True)
     )
 
@@ -101,10 +102,12 @@ def session_emissions(runtime: Runtime, manifest: ModelManifest, session: Sessio
     return emissions(runtime, frames, Geometry.of_manifest(manifest, runtime.form))
 
 
-def evaluate(runtime: Runtime, manifest: ModelManifest, sessions: Iterable[Session]) -> Cer:
+def evaluate(
+    runtime: Runtime, manifest: ModelManifest, sessions: Iterable[Session], decode: Decode = greedy
+) -> Cer:
     """The CER of a model over recordings, micro-averaged."""
     geometry = Geometry.of_manifest(manifest, runtime.form)
     return total(
-        score_emissions(session_emissions(runtime, manifest, session), labels_of(session), geometry)
+        score_emissions(session_emissions(runtime, manifest, session), labels_of(session), geometry, decode)
         for session in sessions
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -14,10 +14,12 @@ import typer
 
 from edge.bundle import open_bundle
 from edge.charset import CHARSET
-from edge.edits import edit_step, text_of
+from edge.decoder import Decoder as CtcDecoder
+from edge.decoder import Greedy
+from edge.edits import UNCHANGED, Shown, revise, text_of
 from edge.errors import BadInput
 from edge.manifest import ModelManifest, RuntimeKind, read_manifest
-from edge.pipeline import HeardKey, Pipeline, StageClock, listen
+from edge.pipeline import HeardKey, Pipeline, Reading, StageClock, follow
 from edge.prompts import prompt_deck
 from edge.runtimes import Runtime, open_preferred
 from edge.samples import KeyPress
@@ -28,6 +30,7 @@ from firmware_bridge.sinks import StreamSink, TextSink
 from qwrist import bands, ui
 from qwrist.band_spec import FASTEST, SLOWEST
 from qwrist.bands import Bands, BandSpec, Script
+from qwrist.verbs.decoding import BeamOption, LmOption, NoLm, VocabularyOption, decoder_for
 from qwrist.verbs.models import ModelOption, model_folder
 from qwrist.verbs.numbers import check_number
 from qwrist.verbs.record import BandOption
@@ -43,7 +46,7 @@ _LONGEST_S = 24 * 3600.0
 
 
 class Heard(NamedTuple):
-    """A decoded key, and when this machine had it."""
+    """A decoded key, and when this machine had it: since when the screen shows it."""
 
     key: HeardKey
     at_s: float  # host seconds
@@ -56,8 +59,18 @@ class LiveSession:
     heard: list[Heard] = field(default_factory=list)
     pressed: list[KeyPress] = field(default_factory=list)
     clock: StageClock = field(default_factory=StageClock)
+    settled: int = 0  # of `heard`: those beyond may still change
     simulated: bool = False
     in_real_time: bool = False  # else the clock is virtual, and latencies mean nothing
+
+    def hear(self, reading: Reading, at_s: float) -> None:
+        """Take a reading that this machine had at `at_s`; a key that stays keeps its time."""
+        said = [*reading.keys, *reading.tentative]
+        before = self.heard[self.settled :]
+        same = len(list(takewhile(_is_same, zip(before, said, strict=False))))
+        times = [heard.at_s for heard in before[:same]] + [at_s] * (len(said) - same)
+        self.heard[self.settled :] = map(Heard, said, times)
+        self.settled += len(reading.keys)
 
     @property
     def text(self) -> str:
@@ -94,12 +107,20 @@ class LiveSession:
         )
 
 
+def _is_same(pair: tuple[Heard, HeardKey]) -> bool:
+    return pair[0].key.label == pair[1].label
+
+
 def type_(
     user: UserId,
     band: BandOption = "ble:",
     runtime: Annotated[RuntimeKind, typer.Option(help="What runs the network.")] = "litert",
     model: ModelOption = None,
     bundle: BundleOption = None,
+    beam: BeamOption = None,
+    lm: LmOption = None,
+    no_lm: NoLm = False,
+    vocabulary: VocabularyOption = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after so long (default: Ctrl-C).")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -109,7 +130,9 @@ def type_(
     if isinstance(spec, bands.Sim) and seconds is None:
         raise BadInput("a simulated wearer types for as long as you say; add --seconds 30")
     sink = None if as_json else StreamSink(sys.stdout)
-    session = decode_live(_decoder(user, model, bundle, runtime), spec, seconds, sink)
+    decoder = _decoder(user, model, bundle, runtime)
+    decoding = decoder_for(decoder.manifest.stride, beam, lm, vocabulary, no_lm=no_lm)
+    session = decode_live(decoder._replace(decoding=decoding), spec, seconds, sink)
     _report(session, as_json=as_json)
 
 
@@ -119,21 +142,28 @@ def replay(
     runtime: Annotated[RuntimeKind, typer.Option(help="What runs the network.")] = "litert",
     model: ModelOption = None,
     bundle: BundleOption = None,
+    beam: BeamOption = None,
+    lm: LmOption = None,
+    no_lm: NoLm = False,
+    vocabulary: VocabularyOption = None,
     speed: Annotated[float | None, typer.Option(help="1 is real time (default: as fast as it goes).")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decode a recording as if it came in live."""
     check_number("--speed", speed, least=SLOWEST / 10, most=FASTEST)
     sink = None if as_json else StreamSink(sys.stdout)
-    decoded = decode_live(_decoder(user, model, bundle, runtime), bands.File(session, speed), None, sink)
+    decoder = _decoder(user, model, bundle, runtime)
+    decoding = decoder_for(decoder.manifest.stride, beam, lm, vocabulary, no_lm=no_lm)
+    decoded = decode_live(decoder._replace(decoding=decoding), bands.File(session, speed), None, sink)
     _report(decoded, as_json=as_json)
 
 
 class Decoder(NamedTuple):
-    """A network that is ready to run, and its description."""
+    """A network that is ready to run, its description, and what makes keys of its emissions."""
 
     manifest: ModelManifest
     runtime: Runtime
+    decoding: CtcDecoder = Greedy()
 
 
 def decoder_of(user: str, model: int | None, kind: RuntimeKind) -> Decoder:
@@ -160,14 +190,14 @@ def decode_live(
     decoder: Decoder, spec: BandSpec, seconds: float | None, sink: TextSink | None
 ) -> LiveSession:
     """Decode a source until it ends, `seconds` are over or Ctrl-C."""
-    manifest, engine = decoder
+    manifest, engine, decoding = decoder
     session = LiveSession(in_real_time=isinstance(spec, bands.Sim) and spec.speed == 1)
     duration_s = _LONGEST_S if seconds is None else seconds
     script = Script(_LIVE_SESSION, duration_s, _live_prompts(spec, duration_s))
 
     async def run() -> None:
         async with bands.open_bands(spec, manifest.sides, script) as opened:
-            pipeline = Pipeline(manifest, engine, filtered=opened.source.info.filtered)
+            pipeline = Pipeline(manifest, engine, filtered=opened.source.info.filtered, decoder=decoding)
             await _listen(pipeline, opened, duration_s, sink, session)
 
     try:
@@ -187,13 +217,14 @@ async def _listen(
     pipeline: Pipeline, opened: Bands, duration_s: float, sink: TextSink | None, session: LiveSession
 ) -> None:
     session.simulated = opened.simulated
-    standing = 0
+    shown = Shown()
     source = bands.UpTo(opened.source, duration_s)
     try:
-        async for key in listen(pipeline, source, session.clock):
-            session.heard.append(Heard(key, opened.clock()))
-            standing, edit = edit_step(standing, [key.label])
-            if sink is not None:
+        async for reading in follow(pipeline, source, session.clock):
+            session.hear(reading, opened.clock())
+            labels = ([key.label for key in keys] for keys in reading)
+            shown, edit = revise(shown, *labels)
+            if sink is not None and edit != UNCHANGED:
                 sink.apply(edit)
     finally:  # also where Ctrl-C ends it
         if opened.keys is not None:

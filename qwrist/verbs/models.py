@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from edge.decoder import decode_all
 from edge.errors import BadInput
 from edge.extras import require
 from edge.manifest import ModelManifest, read_manifest
@@ -15,6 +17,7 @@ from edge.store import User, UserStore
 from personalize import recipe as recipes
 from personalize.recipe import Recipe, Start
 from qwrist import ui
+from qwrist.verbs.decoding import BeamOption, LmOption, NoLm, VocabularyOption, decoder_for
 from qwrist.verbs.users import AsJson, UserId
 
 if TYPE_CHECKING:
@@ -167,22 +170,34 @@ def evaluate(
     ] = None,
     model: ModelOption = None,
     runtime: Annotated[RuntimeName, typer.Option(help="What runs the network.")] = "torch",
+    beam: BeamOption = None,
+    lm: LmOption = None,
+    no_lm: NoLm = False,
+    vocabulary: VocabularyOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """The CER of a model on a recording, through the same front end as live typing."""
+    """The CER of a model on a recording, read as live typing reads it; and greedily."""
     require("torch", "train")
-    from personalize.evaluate import evaluate as score
+    from personalize.evaluate import score_emissions, session_emissions
+    from personalize.geometry import Geometry
+    from personalize.labels import labels_of
 
     found = UserStore.default().user(user)
     folder = model_folder(found, model)
     manifest = read_manifest(folder)
     recording = held_out(found, folder) if session is None else read_session(session)
-    cer = score(_open(folder, manifest, runtime), manifest, [recording])
+    decoder = decoder_for(manifest.stride, beam, lm, vocabulary, no_lm=no_lm)
+    engine = _open(folder, manifest, runtime)
+    log_probs = session_emissions(engine, manifest, recording)
+    judged = log_probs, labels_of(recording), Geometry.of_manifest(manifest, engine.form)
+    cer = score_emissions(*judged, partial(decode_all, decoder))
     result = {
         "session": recording.name,
         "model": folder.name,
         "runtime": runtime,
+        "decoder": str(decoder),
         "cer_percent": round(cer.percent, 3),
+        "greedy_cer_percent": round(score_emissions(*judged).percent, 3),
         **cer._asdict(),
         "simulated": recording.simulated,
     }

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.charset import BACKSPACE, CHARSET, ENTER, SHIFT, SPACE
-from edge.edits import Edit, edit_step, text_of
+from edge.edits import UNCHANGED, Edit, Shown, edit_step, revise, text_of
 
 BACK = CHARSET.index(BACKSPACE)
 # backspaces are common, so that texts are often erased to their start and beyond
@@ -66,3 +66,26 @@ def test_backspace_at_the_start_of_our_text_does_nothing() -> None:
 def test_named_keys() -> None:
     labels = CHARSET.labels([SHIFT, "A", SPACE, "b", ENTER])
     assert text_of(labels) == "A b\n"
+
+
+@given(st.lists(st.tuples(streams, streams), max_size=8))
+def test_a_screen_follows_every_revision(readings: list[tuple[list[int], list[int]]]) -> None:
+    sink, shown, said = CaptureSink("someone's"), Shown(), list[int]()
+    for settled, tentative in readings:
+        shown, edit = revise(shown, settled, tentative)
+        sink.apply(edit)
+        said += settled
+        assert shown.settled == applied_one_by_one(said)
+        assert sink.ours == shown.text == applied_one_by_one([*said, *tentative])
+
+
+@given(streams, streams)
+def test_what_is_said_again_is_not_typed_again(settled: list[int], tentative: list[int]) -> None:
+    shown, _ = revise(Shown(), settled, tentative)
+    assert revise(shown, [], tentative) == (shown, UNCHANGED)
+    assert revise(shown, tentative, [])[1] == UNCHANGED
+
+
+def test_only_what_differs_is_erased() -> None:
+    shown, _ = revise(Shown(), CHARSET.labels("the "), CHARSET.labels("quixk"))
+    assert revise(shown, CHARSET.labels("qui"), CHARSET.labels("ck "))[1] == Edit(2, "ck ")

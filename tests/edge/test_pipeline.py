@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.beam import Beam
 from edge.charset import CHARSET
+from edge.decoder import Decoder, Greedy, decode_all
 from edge.errors import BadInput
 from edge.manifest import Form, ModelManifest, Normalization, TensorSpec
 from edge.normalize import Prior
-from edge.pipeline import HeardKey, Pipeline, Stage, StageClock, listen
+from edge.pipeline import HeardKey, Pipeline, Reading, Stage, StageClock, follow, listen
 from edge.runtimes.protocol import ModelInput, State, frames_of
 from edge.samples import RATE_HZ, Float32, SampleChunk, SourceInfo
 
@@ -207,3 +209,43 @@ def test_listening_is_the_same_loop() -> None:
         return [key async for key in listen(Pipeline(manifest(), LeakyRuntime()), _Recorded())]
 
     assert [key.label for key in asyncio.run(collect())] == [key.label for key in WHOLE]
+
+
+class _Remembering(LeakyRuntime):
+    """The same network; it keeps what it said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[Float32] = []
+
+    def run(self, x: ModelInput, state: State) -> tuple[Float32, State]:
+        log_probs, state = super().run(x, state)
+        self.said.append(log_probs)
+        return log_probs, state
+
+
+@pytest.mark.parametrize("decoder", [Greedy(), Beam(width=8, window=20)], ids=str)
+def test_the_live_text_is_that_of_the_emissions_decoded_at_once(decoder: Decoder) -> None:
+    runtime = _Remembering()
+
+    async def collect() -> list[Reading]:
+        pipeline = Pipeline(manifest(), runtime, decoder=decoder)
+        return [reading async for reading in follow(pipeline, _Recorded())]
+
+    readings = asyncio.run(collect())
+    live = [key.label for reading in readings for key in reading.keys]
+    assert live == decode_all(decoder, np.concatenate(runtime.said))
+    assert len(live) > 5
+    assert readings[-1].tentative == []
+
+
+def test_a_key_that_was_revised_for_long_was_heard_late() -> None:
+    window = 20
+    pipeline = Pipeline(manifest(), LeakyRuntime(), decoder=Beam(width=8, window=window))
+    state, keys = pipeline.step(pipeline.initial_state(), signal(6000))
+    tentative = pipeline.tentative(state, 100.0 + 5999 / RATE_HZ)
+    at_once_s = (DELAY * 16 + (STRIDE - 1) * 16 + 64 - 1) / RATE_HZ
+    waits = [key.heard_s - key.press_s - at_once_s for key in keys]
+    assert min(waits) > -1e-3
+    assert 0.05 < max(waits) < window * STRIDE * 16 / RATE_HZ + 1e-3
+    assert all(key.heard_s <= 100.0 + 6000 / RATE_HZ for key in [*keys, *tentative])
