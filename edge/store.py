@@ -88,6 +88,17 @@ class User:
         """What interrupted recordings left behind; edge.sealing.recover seals them."""
         return self._listed(".journal")
 
+    def unsealed(self) -> str | None:
+        """Which recordings are journals still, and what seals them, in words; None where there are none."""
+        names = [path.stem for path in self.journals()]
+        if not names:
+            return None
+        what = "a recording that is" if len(names) == 1 else f"{len(names)} recordings that are"
+        return (
+            f"{self.id} has {what} not sealed ({', '.join(names)}); what was cut short is sealed by: "
+            f"qwrist recover --user {self.id}"
+        )
+
     def session_path(self, name: str) -> Path:
         """Where the session `name` is or will be. Raises BadInput for a name that could not be a file's."""
         if not _is_session_name(name):

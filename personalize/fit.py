@@ -155,7 +155,11 @@ def gather(user: User) -> Recordings:
         framed.append(FramedSession.of(session, name=path.stem))
         sides |= set(session.sides)
         simulated |= session.simulated
-    parts = split([s.name for s in framed], [len(s.values) for s in framed])
+    try:
+        parts = split([s.name for s in framed], [len(s.values) for s in framed])
+    except NotEnoughData as few:
+        unsealed = user.unsealed()
+        raise NotEnoughData(f"{few}; {unsealed}") if unsealed else few from None
     assert session is not None  # split refuses an empty list
     recordings = Recordings(tuple(framed), tuple(parts), session, frozenset(sides), simulated)
     _check_labels(recordings)

@@ -283,7 +283,7 @@ def check(
     """Judge recordings: contact, mains, clipping, loss, keys against prompts. Exit code 1 if one fails."""
     if (session is None) == (user is None):
         raise BadInput("name a session file or a --user, one of the two")
-    paths = [session] if session is not None else UserStore.default().user(str(user)).sessions()
+    paths = [session] if session is not None else _recordings(UserStore.default().user(str(user)))
     found = [(path, verdict) for path in paths for verdict in judge(read_session(path))]
     if as_json:
         ui.emit_json([_as_json(path, verdict) for path, verdict in found])
@@ -292,6 +292,16 @@ def check(
             _render(path, [verdict for of, verdict in found if of == path])
     if any(verdict.severity is Severity.FAIL for _, verdict in found):
         raise typer.Exit(FAILED)
+
+
+def _recordings(user: User) -> list[Path]:
+    """What there is to judge; names what is not. Raises BadInput where there is nothing."""
+    paths, unsealed = user.sessions(), user.unsealed()
+    if not paths:
+        raise BadInput(unsealed or f"{user.id} has no recording yet; run: qwrist enroll --user {user.id}")
+    if unsealed:
+        ui.note(f"not judged: {unsealed}")
+    return paths
 
 
 def _as_json(path: Path, verdict: Verdict) -> dict[str, object]:

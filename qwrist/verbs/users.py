@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edge.errors import BadInput
-from edge.store import UserStore
+from edge.store import User, UserStore
 from edge.trust import TrustStore
 from qwrist import ui
 
@@ -18,18 +18,30 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JS
 def users(as_json: AsJson = False) -> None:
     """List the users, their recordings and models."""
     store = UserStore.default()
-    rows = []
-    for name in store.users():
-        user = store.user(name)
-        current = user.current()
-        rows.append((name, len(user.sessions()), len(user.slots()), current.name if current else "-"))
+    found = [store.user(name) for name in store.users()]
+    rows = [_row(user) for user in found]
     if as_json:
-        keys = ("user", "sessions", "models", "current")
+        keys = ("user", "sessions", "unsealed", "models", "current")
         ui.emit_json([dict(zip(keys, row, strict=True)) for row in rows])
     elif rows:
-        ui.table(f"Users in {store.root}", ["user", "sessions", "models", "current model"], rows)
+        ui.table(
+            f"Users in {store.root}", ["user", "sessions", "not sealed", "models", "current model"], rows
+        )
+        for unsealed in filter(None, (user.unsealed() for user in found)):
+            ui.note(unsealed)
     else:
         ui.note(f"no users in {store.root} yet; begin with: qwrist enroll --user ID")
+
+
+def _row(user: User) -> tuple[str, int, int, int, str]:
+    current = user.current()
+    return (
+        user.id,
+        len(user.sessions()),
+        len(user.journals()),
+        len(user.slots()),
+        current.name if current else "-",
+    )
 
 
 def forget(

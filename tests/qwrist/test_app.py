@@ -102,7 +102,7 @@ def test_a_session_is_recorded_over_the_link_and_listed(run: Run) -> None:
     assert session.simulated
     assert len(session.emg_uv) == len(truth.emg_uv)
     users = json.loads(run("users", "--json").out)
-    assert users == [{"user": "ada", "sessions": 1, "models": 0, "current": "-"}]
+    assert users == [{"user": "ada", "sessions": 1, "unsealed": 0, "models": 0, "current": "-"}]
 
 
 def test_one_hand_and_no_keyboard_are_recorded_too(run: Run) -> None:

@@ -91,6 +91,25 @@ def test_what_was_kept_and_lost_is_said_for_each(run: Run, user: User) -> None:
     assert user.journals() == []
 
 
+def test_whoever_misses_a_recording_is_told_of_the_journal(run: Run, user: User) -> None:
+    assert "ada has no recording yet; run: qwrist enroll --user ada" in run("check", "--user", "ada").err
+    interrupted(user)
+    told = (
+        "ada has a recording that is not sealed (session-0001); what was cut short is sealed by: "
+        "qwrist recover --user ada"
+    )
+    for verb, code in (("check", 2), ("personalize", 2), ("users", 0)):
+        answer = run(verb, "--user", "ada") if code else run(verb)
+        assert answer.code == code
+        assert told in " ".join(answer.err.split())
+    assert [row["unsealed"] for row in json.loads(run("users", "--json").out)] == [1]
+    broken_off(user)  # session-0001 is there now
+    interrupted(user, "session-0002")
+    answer = run("check", "--user", "ada", "--json")
+    assert {Path(row["session"]).stem for row in json.loads(answer.out)} == {"session-0001"}
+    assert "not judged: ada has 2 recordings that are not sealed (session-0001, session-0002)" in answer.err
+
+
 def test_one_that_cannot_be_sealed_does_not_stop_the_others(run: Run, user: User) -> None:
     heading = Heading(
         name="x", user="ada", condition=PROMPTED, sides=("left",), filtered=False, simulated=True
