@@ -36,10 +36,10 @@ class BaseCard(BaseModel):
     seed: int
     steps: int
     best_step: int
-    validation_cer_percent: float
+    validation_cer_percent: float | None  # None for a network that was made elsewhere
     zero_shot_cer_percent: dict[str, float]  # on new wearers, as it is: "medium user 31" -> CER
     sha256: str  # of the weights
-    normalization: Normalization  # over all its wearers: where nothing of a new one is known
+    normalization: Normalization | None  # over all its wearers: where nothing of a new one is known
 
 
 def path(network: str = _NETWORK, folder: Path | None = None) -> Path:
@@ -79,11 +79,31 @@ def load(network: str = _NETWORK, folder: Path | None = None) -> Network:
     return checkpoint.load(file)
 
 
-def write(network: Network, card: BaseCard, folder: Path | None = None) -> None:
-    """Replace the base of its kind; weights are kept as float16, the card's hash is filled in."""
+def imported_card(network: Network, *, command: str, people: tuple[str, ...]) -> BaseCard:
+    """The card of a network that was trained elsewhere, of which no figure is known."""
+    return BaseCard(
+        network=network.name,
+        command=command,
+        users=(),
+        people=people,
+        validation_users=(),
+        minutes=0,
+        difficulties=(),
+        seed=0,
+        steps=0,
+        best_step=0,
+        validation_cer_percent=None,
+        zero_shot_cer_percent={},
+        sha256="",
+        normalization=None,
+    )
+
+
+def write(network: Network, card: BaseCard, folder: Path | None = None, *, half: bool = True) -> None:
+    """Replace the base of its kind; weights are kept as float16 if `half`, the card's hash is filled in."""
     (folder or FOLDER).mkdir(parents=True, exist_ok=True)
     file = path(network.name, folder)
-    checkpoint.save(file, network, half=True)
+    checkpoint.save(file, network, half=half)
     file.chmod(0o644)  # a private file would be useless in a package
     card = card.model_copy(update={"sha256": sha256_of(file)})
     _card_path(network.name, folder).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -10,21 +10,13 @@ from typing import NamedTuple
 import torch
 
 from edge.files import locked
-from edge.session import Session
 from personalize.checkpoint import parameter_count
 from personalize.features import FramedSession
+from personalize.recording import Recording
 from personalize.report import CerRecord
 from personalize.study import Cell, Result, Results, Setting, TableName, cells, plan
 from personalize.study_preprocess import preprocess
 from personalize.study_run import EpochDone, Prepared, train_cell
-
-
-class Recording(NamedTuple):
-    """A recording that can be read when its turn comes."""
-
-    name: str
-    identity: str  # says what is in it: a file's hash, or what a simulated one was made from
-    read: Callable[[], Session]
 
 
 class Recordings(NamedTuple):

@@ -14,7 +14,7 @@ from edge.session import Session
 from personalize.emg2qwerty import check as checking
 from personalize.emg2qwerty.check import Checked, Finding
 from personalize.emg2qwerty.files import Download, open_download, read_manifest
-from personalize.emg2qwerty.splits import find_split, user_id
+from personalize.emg2qwerty.splits import find_split, read_split, user_id
 from qwrist import ui
 from qwrist.verbs.users import AsJson
 
@@ -27,11 +27,6 @@ SplitName = Annotated[
     str | None,
     typer.Option("--split", help="generic, single_user, user0 to user7, or a .yaml file of its config/user."),
 ]
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `check` a verb of its own."""
 
 
 @app.command("check")
@@ -68,6 +63,41 @@ def check(
     _render(folder, checked, as_json=as_json)
     if not checked.passed:
         raise typer.Exit(FAILED)
+
+
+@app.command("import")
+def import_(
+    checkpoint: Annotated[Path, typer.Argument(help="A .ckpt file of emg2qwerty or of the seed paper.")],
+    out: Annotated[Path, typer.Option(help="The folder of the base that it becomes.")],
+    trained_on: Annotated[
+        Path | None, typer.Option(help="The split it was trained on, a .yaml of config/user, for its card.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take over a published network as a base: read as data, proved by a second evaluation."""
+    require("torch", "train")
+    from personalize import base
+    from personalize.emg2qwerty.importing import import_checkpoint
+
+    people = () if trained_on is None else tuple(sorted(read_split(trained_on).training_users))
+    imported = import_checkpoint(checkpoint)
+    card = base.imported_card(
+        imported.network, command=f"qwrist dataset import {checkpoint.name}", people=people
+    )
+    base.write(imported.network, card, out, half=False)
+    facts = {
+        "network": imported.network.name,
+        "parameters": imported.parameters,
+        "max_delta_log_p": imported.max_delta,
+        "norm_mean": round(imported.norm_mean, 3),
+        "norm_variance": round(imported.norm_variance, 3),
+        "trained_on": f"{len(people)} people" if people else "unknown: no card can warn of a leak",
+        "folder": str(out),
+    }
+    if as_json:
+        ui.emit_json(facts)
+    else:
+        ui.facts("Taken over", facts)
 
 
 def _of_split(download: Download, name: str, base: Path | None) -> list[Finding]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -17,12 +15,14 @@ from personalize import recipe as recipes
 from personalize.base_users import forbid
 from personalize.emg2qwerty.files import Download, open_download
 from personalize.emg2qwerty.splits import Listed, find_split
+from personalize.recording import Recording
 from personalize.study import TABLES, Cell, Result, Results, Row, Setting, TableName, cells, rows
 from qwrist import ui
+from qwrist.verbs.simulated import simulated_recordings
 from qwrist.verbs.users import AsJson
 
 if TYPE_CHECKING:
-    from personalize.study_engine import Recording, Recordings
+    from personalize.study_engine import Recordings
 
 _MINUTES: Final = 18.3  # the mean of emg2qwerty's recordings: 1,098 s
 _SIMULATED: Final = "simulated wearer: no figure here is a person's"
@@ -84,39 +84,10 @@ def _tables(names: list[str] | None) -> list[TableName]:
 def simulated(wearer: int, difficulty: str, count: int, minutes: float) -> Recordings:
     """Recordings of a simulated wearer, each a donning; the last but one validates, the last tests."""
     from personalize.study_engine import Recordings
-    from simulate.wearer import Wearer
 
     forbid(wearer)
-    person = Wearer(wearer, difficulty)
-    code = _simulator()
-    *training, validation, test = (
-        _simulated(person.perform, wearer, difficulty, number, minutes, code) for number in range(count)
-    )
+    *training, validation, test = simulated_recordings(wearer, difficulty, count, minutes)
     return Recordings(tuple(training), (validation,), (test,), simulated=True)
-
-
-def _simulated(
-    perform: Callable[..., object], wearer: int, difficulty: str, number: int, minutes: float, code: str
-) -> Recording:
-    from personalize.study_engine import Recording
-    from simulate.recording import to_session
-
-    identity = f"simulated {difficulty} wearer {wearer}, recording {number} of {minutes:g} min, code {code}"
-    return Recording(
-        f"sim-{wearer}-{number}",
-        identity,
-        lambda: to_session(perform(number, duration_s=60 * minutes)),  # type: ignore[arg-type]
-    )
-
-
-def _simulator() -> str:
-    """Identifies the simulator's code: another one makes other recordings."""
-    import simulate
-
-    digest = hashlib.sha256()
-    for file in sorted(Path(str(simulate.__file__)).parent.glob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def downloaded(download: Download, split: str) -> Recordings:
@@ -138,8 +109,6 @@ def downloaded(download: Download, split: str) -> Recordings:
             identities[listed] = sha256_of(download.files[listed.session])
 
     def recorded(listed: Listed) -> Recording:
-        from personalize.study_engine import Recording
-
         path = download.files[listed.session]
         return Recording(listed.session, identities[listed], lambda: read_session(path))
 

@@ -2,8 +2,9 @@ import pytest
 
 from edge.files import locked
 from personalize import recipe
+from personalize.recording import Recording
 from personalize.study import Results, cells
-from personalize.study_engine import Recording, Recordings, run_study, setting_of
+from personalize.study_engine import Recordings, run_study, setting_of
 from tests.personalize.toys import toy_session
 
 TABLES = ("architectures", "preprocessing")  # of a toy: 3 networks, then 3 variants of one of them

@@ -7,11 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from personalize import base
 from personalize.emg2qwerty.splits import HELD_OUT, PAPER_USER
 from qwrist import app
 from qwrist.verbs import dataset
+from tests.personalize.emg2qwerty.checkpoints import published, state_dict, write_checkpoint
 from tests.personalize.emg2qwerty.making import PAPER_STARTS, name_of, write_download, write_recording
+from tests.personalize.emg2qwerty.test_pickled import Evil
 
 Answer = tuple[int, str, str]
 
@@ -62,3 +66,35 @@ def test_what_cannot_be_checked_is_a_sentence(
     code, _, err = run("check", *arguments)
     assert code == 2
     assert "Traceback" not in err
+
+
+def test_a_published_checkpoint_becomes_a_base_that_warns_of_leaks(
+    run: Callable[..., Answer], tmp_path: Path
+) -> None:
+    network = published("spatial_lstm")
+    path = write_checkpoint(tmp_path / "generic.ckpt", state_dict(network))
+    split = tmp_path / "generic.yaml"
+    entry = {"user": int(PAPER_USER), "session": "x"}
+    split.write_text(json.dumps({"user": "generic", "dataset": {"train": [entry]}}))
+    code, out, _ = run("import", path, "--out", tmp_path / "base", "--trained-on", split, "--json")
+    assert code == 0
+    assert json.loads(out)["parameters"] == 2_909_187
+    assert json.loads(out)["max_delta_log_p"] < 1e-4
+    kept = base.load("spatial_lstm", tmp_path / "base")
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(kept.state_dict()[name], tensor), name
+    data = write_download(tmp_path / "data")
+    asked = ("check", data, "--quick", "--split", "single_user", "--base", tmp_path / "base")
+    assert f"the base in {tmp_path / 'base'} was trained on this person's recordings" in run(*asked)[1]
+
+
+def test_a_malicious_checkpoint_is_refused_and_leaves_nothing(
+    run: Callable[..., Answer], tmp_path: Path
+) -> None:
+    path, witness = tmp_path / "x.ckpt", tmp_path / "it-ran"
+    torch.save({"state_dict": {"a": Evil(f"touch {witness}")}}, path)
+    code, _, err = run("import", path, "--out", tmp_path / "base")
+    assert code == 2
+    assert "nothing of it was run" in err
+    assert not witness.exists()
+    assert not (tmp_path / "base").exists()
