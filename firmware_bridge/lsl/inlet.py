@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.errors import QwristError, SourceLost
+from edge.extras import require
 from edge.samples import RATE_HZ, Float64
 from firmware_bridge.errors import BandNotFound, BandRefused
 from firmware_bridge.lsl.description import CONTENT_TYPE, describe
@@ -33,7 +36,22 @@ _LOOK_S: Final = 1.0  # liblsl asks known peers after 0.5 s; outlets answer with
 _FOREIGN_S: Final = 3600.0  # stamps further off were never of LSL's clock: Unix time, or counted from a start
 _CORRECT_EVERY_S: Final = 2.0  # as often as liblsl renews its estimate of a sender's clock
 _BRACKETS: Final = 20  # readings of two clocks, of which the quickest counts: it was not interrupted
+_CONFIG: Final = "LSLAPICFG"  # where liblsl looks for a configuration, and where else
+_CONFIGS: Final = ("lsl_api.cfg", "~/lsl_api/lsl_api.cfg", "/etc/lsl_api/lsl_api.cfg")
+_QUIET: Final = "[log]\nlevel = -1\n"  # warnings; by itself it tells its version, and each stream it opens
 _PORTS: Final = "ports 16571 to 16604"  # liblsl's: 16571 to ask, then two for each of 16 outlets
+
+
+def load() -> Any:  # noqa: ANN401 - a module
+    """pylsl, which tells warnings and errors only. Raises MissingExtra.
+
+    liblsl looks for a configuration once, when it is first used; one of the user's own stays in force.
+    """
+    pylsl = require("pylsl", "lsl")
+    with suppress(NotImplementedError):  # a liblsl of the system's may be older than 1.17.7
+        if _CONFIG not in os.environ and not any(Path(each).expanduser().exists() for each in _CONFIGS):
+            pylsl.set_config_content(_QUIET)
+    return pylsl
 
 
 def host_offset_s(clock: Clock) -> float:

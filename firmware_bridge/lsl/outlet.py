@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edge.extras import require
 from edge.samples import ELECTRODES, RATE_HZ, SIDES, SampleChunk, SampleSource, SourceInfo
 from firmware_bridge.lsl.description import CONTENT_TYPE, MICROVOLTS
-from firmware_bridge.lsl.inlet import host_offset_s
+from firmware_bridge.lsl.inlet import host_offset_s, load
 
 if TYPE_CHECKING:
     import pylsl
@@ -31,7 +30,7 @@ class LslOutlet:
     """
 
     def __init__(self, source: SourceInfo, name: str, clock: Clock = time.monotonic) -> None:
-        pylsl = require("pylsl", "lsl")
+        pylsl = load()
         self._wrists = [SIDES.index(side) for side in source.sides]
         self._outlet = pylsl.StreamOutlet(_info(source, name), max_buffered=_BUFFER_S)
         self._to_lsl_s = -host_offset_s(clock)

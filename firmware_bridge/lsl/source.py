@@ -11,12 +11,11 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 
 from edge.errors import BadInput, QwristError, SourceLost
-from edge.extras import require
 from edge.samples import ELECTRODES, RATE_HZ, SIDES, Bool, Float32, SampleChunk, Side, SourceInfo
 from firmware_bridge.align import Aligner
 from firmware_bridge.lsl.description import Channels, check, chosen, describe, scale_uv
 from firmware_bridge.lsl.grid import Grid, Piece
-from firmware_bridge.lsl.inlet import Inlet, find, open_inlet
+from firmware_bridge.lsl.inlet import Inlet, find, load, open_inlet
 from firmware_bridge.stream import MAX_GAP_SAMPLES, NO_SAMPLES, Segment
 
 Clock = Callable[[], float]
@@ -169,7 +168,7 @@ async def open_lsl(
     Raises BandNotFound where a stream is missing or not alone, BandRefused where it is not what a band
     sends, MissingExtra without pylsl.
     """
-    require("pylsl", "lsl")
+    load()
     wanted = _wanted(streams, sides)
     woken = asyncio.Event()
     async with AsyncExitStack() as stack:

@@ -32,6 +32,7 @@ def network():
     """pylsl, kept to this machine and this process."""
     pylsl = pytest.importorskip("pylsl", reason="the extra lsl is not installed")
     pylsl.set_config_content(_CONFIG)
+    pylsl.resolve_streams(0.01)  # the first use, from which on it is in force
     return pylsl
 
 

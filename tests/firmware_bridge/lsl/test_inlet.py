@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 
 import numpy as np
+import pytest
 
 from edge.errors import SourceLost
 from edge.samples import RATE_HZ
@@ -70,3 +74,17 @@ def test_an_inlet_that_never_started_stops():
 def test_two_clocks_are_read_between_two_readings_of_one():
     pylsl = network()
     assert abs(host_offset_s(lambda: pylsl.local_clock() + 7.0) - 7.0) < 1e-3
+
+
+@pytest.mark.parametrize(("own", "told"), [("", False), ("[log]\nlevel = 0\n", True)])
+def test_liblsl_tells_no_more_than_the_user_wants(tmp_path, own, told):
+    pytest.importorskip("pylsl", reason="the extra lsl is not installed")
+    settings = os.environ | {"HOME": str(tmp_path)}
+    settings.pop("LSLAPICFG", None)
+    if own:
+        (tmp_path / "own.cfg").write_text(own)
+        settings["LSLAPICFG"] = str(tmp_path / "own.cfg")
+    use = "from firmware_bridge.lsl.inlet import load; load().StreamInfo('amp', 'EMG', 1, 1, 'int16', 'a')"
+    python = [sys.executable, "-c", use]
+    done = subprocess.run(python, cwd=tmp_path, env=settings, capture_output=True, text=True, check=True)
+    assert ("INFO" in done.stderr) == told
