@@ -33,6 +33,9 @@ _LINUX_INTERVAL: Final = (
 )
 _OTHER_INTERVAL: Final = "have the firmware ask for 15 ms (docs/guides/firmware.md); nobody else may"
 _NEARER: Final = "bring the band nearer, nothing of metal between, and switch other Bluetooth devices off"
+_UPSTREAM: Final = (
+    "it was lost before it came here: see to the amplifier's link and program (docs/guides/hardware.md)"
+)
 _REFUSED: Final = "do first what is said of refused: half a second of such packets is a lost link; then: "
 _LESS: Final = "a shorter interval, 2M PHY, rice12"
 
@@ -144,15 +147,17 @@ def _connection(heard: Heard) -> Iterator[Finding]:
     elif heard.passed_s is not None:
         behind_s = heard.passed_s - heard.duration_s
         figure = f"{heard.duration_s:.1f} s of samples in {heard.passed_s:.1f} s"
-        advice = f"keys would come as late as that: {_LESS}; {_NEARER}"
+        nearer = f"{_LESS}; {_NEARER}" if heard.links else _UPSTREAM
+        advice = f"keys would come as late as that: {nearer}"
         yield _graded("delay", BEHIND_S, behind_s, figure, advice)
 
 
 def _loss(heard: Heard) -> Iterator[Finding]:
+    advice = _NEARER if heard.links else _UPSTREAM
     for side in heard.info.sides:
         valid = heard.valid[:, SIDES.index(side)]
         share = 1.0 - float(valid.mean()) if len(valid) else 1.0
-        yield _graded("loss", LOSS, share, f"{share:.2%} of {len(valid)} samples missing", _NEARER, side)
+        yield _graded("loss", LOSS, share, f"{share:.2%} of {len(valid)} samples missing", advice, side)
 
 
 def _counts(link: LinkStats, duration_s: float) -> Iterator[Finding]:
