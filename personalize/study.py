@@ -137,14 +137,15 @@ def rows(table: TableName, sessions: int) -> list[Row]:
         case "sessions":  # Table 1; minutes on a Colab GPU
             figures = {11: Published(58.266, 21), 13: Published(33.888, 30), 16: Published(29.976, 52)}
             counts = dict.fromkeys(min(count, sessions) for count in figures)
-            return [
-                Row(f"{n} recordings", Cell(network="tds", sessions=n), figures.get(n, _NOTHING))
-                for n in counts
-            ]
+            return [Row(_count(n), Cell(network="tds", sessions=n), figures.get(n, _NOTHING)) for n in counts]
         case "architectures":  # Table 2
             return [_of_network(name, sessions) for name in NETWORKS]
         case "preprocessing":  # ours: the paper has none
             return [_of_preprocessing(variant, sessions) for variant in VARIANTS]
+
+
+def _count(sessions: int) -> str:
+    return "1 recording" if sessions == 1 else f"{sessions} recordings"
 
 
 def _of_network(name: NetworkName, sessions: int) -> Row:

@@ -151,22 +151,19 @@ def _render(results: Results, setting: Setting, tables: list[TableName], *, as_j
         ui.say(remark)
 
 
-_COLUMNS: Final = (
-    *("", "parameters", "steps", "best epoch", "validation CER", "after the last", "test CER", "min"),
-    *("paper's CER", "paper's min"),
-)
+_COLUMNS: Final = ("", "steps", "best", "val", "last", "test", "min", "paper", "its min")
 
 
 def _line(row: Row, result: Result | None) -> tuple[str, ...]:
-    paper = tuple("" if figure is None else f"{figure:g}" for figure in row.published)
+    cer, minutes = row.published
+    paper = ("" if cer is None else f"{cer:.1f}", "" if minutes is None else f"{minutes:g}")
     if result is None:
-        return (row.name, *[""] * 6, "to do", *paper)
+        return (row.name, "to do", *[""] * 5, *paper)
     cers = [epoch.validation_cer_percent for epoch in result.epochs]
     return (
         row.name,
-        f"{result.parameters:,}",
         f"{result.steps:,}",
-        f"{result.best_epoch} of {len(cers)}",
+        f"{result.best_epoch}/{len(cers)}",
         f"{cers[result.best_epoch - 1]:.1f}",
         f"{cers[-1]:.1f}",
         f"{result.test.percent:.1f}",
@@ -177,7 +174,10 @@ def _line(row: Row, result: Result | None) -> tuple[str, ...]:
 
 def _remarks(setting: Setting) -> list[str]:
     """What must stand beside the figures."""
-    remarks = ["CER in percent, greedy; the paper does not say whether its own are of validation or of test."]
+    remarks = [
+        "Greedy CER in percent: val of the best epoch, last of the last, test of the best; min of training.",
+        "The paper does not say whether its own are of validation or of test.",
+    ]
     if setting.simulated:
         remarks.append(f"Ours: {_SIMULATED} ({setting.data[0]}, and so on).")
     if setting.steps_fraction < 1:
