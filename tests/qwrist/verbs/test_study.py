@@ -22,7 +22,7 @@ from qwrist.verbs.study import study
 from tests.personalize.emg2qwerty.making import PAPER_STARTS, write_download
 
 Answer = tuple[int, str, str]
-TINY = ("--recordings", "3", "--minutes", "0.2", "--epochs", "2", "--steps-fraction", "0.5")
+TINY = ("--recordings", "3", "--minutes", "0.2", "--steps-fraction", "0.5")
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def small(tmp_path: Path) -> Path:
 def test_a_table_is_computed_once_and_labelled(
     run: Callable[..., Answer], tmp_path: Path, small: Path
 ) -> None:
-    asked = ("--out", tmp_path / "study", "--table", "sessions", "--recipe", small, *TINY)
+    asked = ("--out", tmp_path / "study", "--table", "sessions", "--recipe", small, "--epochs", "1", *TINY)
     assert "to do" in run(*asked, "--dry-run")[1]
     assert not (tmp_path / "study").exists()
     code, out, _ = run(*asked)
@@ -106,6 +106,7 @@ def test_a_study_that_is_killed_goes_on_where_its_last_epoch_ended(
     run: Callable[..., Answer], tmp_path: Path, small: Path
 ) -> None:
     asked = ["--out", str(tmp_path / "killed"), "--table", "architectures", "--recipe", str(small), *TINY]
+    asked += ["--epochs", "2"]
     code = "import typer; from qwrist.verbs.study import study; typer.run(study)"
     process = subprocess.Popen([sys.executable, "-c", code, *asked], stderr=subprocess.DEVNULL)
     cells = tmp_path / "killed" / "cells"
