@@ -69,5 +69,5 @@ async def _relay(spec: BandSpec, worn: tuple[Side, ...], name: str, seconds: flo
         async for chunk in pass_on(bands.UpTo(opened.source, seconds), outlet):
             relayed.samples += len(chunk.time_s)
             relayed.missing += int((~chunk.valid[:, wrists]).sum())
-            if opened.pair is not None:  # by the bands' own numbering: where one began later, nothing is missing
+            if opened.pair is not None:  # by the bands' own numbering
                 relayed.missing = sum(link.missing_samples for link in opened.pair.stats())
