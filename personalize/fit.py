@@ -18,8 +18,11 @@ from edge.session import Session, read_session
 from edge.store import User
 from personalize import base
 from personalize.checkpoint import parameter_count
-from personalize.evaluate import evaluate
+from personalize.evaluate import score_emissions, session_emissions
 from personalize.features import FramedSession
+from personalize.gate import Decision, Heard, decide
+from personalize.geometry import Geometry
+from personalize.labels import labels_of
 from personalize.loss import BatchLoss
 from personalize.model import describe, load_model, save_model
 from personalize.networks import Network
@@ -29,6 +32,7 @@ from personalize.report import (
     CerRecord,
     EvaluationRecord,
     FitReport,
+    GateRecord,
     PartRecord,
     TeacherRecord,
     write_report,
@@ -76,9 +80,10 @@ def personalize_user(
 ) -> Personalized:
     """Train a model on the recordings of `user`, keep it in a new slot, and put it in use if it is better.
 
-    The last recording is the test: nothing is decided by it. Better is decided on the validation recording,
-    against the model in use; what a `teacher` taught is for other devices and is not put in use. `start`
-    overrides the recipe's. Raises NotEnoughData, BadInput, TrainingFailed; then nothing was kept.
+    The last recording is the test: nothing is trained on it or chosen by it, so it also decides, against the
+    model in use, whether the new one is surely better (personalize.gate). What a `teacher` taught is for
+    other devices and is not put in use. `start` overrides the recipe's. Raises NotEnoughData, BadInput,
+    TrainingFailed; then nothing was kept.
     """
     started_s = time.monotonic()
     start = start or recipe.start
@@ -100,7 +105,8 @@ def personalize_user(
         progress=progress,
         loss=lesson,
     )
-    current = _current_cer(user, recordings)
+    heard = _hear(network, manifest, recordings.test)
+    decision = _decide(user, heard, recordings, taught=teacher is not None)
     report = FitReport(
         user=user.id,
         network=network.name,
@@ -114,10 +120,13 @@ def personalize_user(
         best_step=training.best.step,
         evaluations=_evaluations(training),
         validation=CerRecord.of(training.best.cer),
-        current_validation=None if current is None else CerRecord.of(current),
+        current_test=None if decision.current is None else CerRecord.of(decision.current),
         test_before=None if before is None else CerRecord.of(before),
-        test=CerRecord.of(_test(network, manifest, recordings.test)),
-        promoted=teacher is None and (current is None or training.best.cer.percent <= current.percent),
+        test=CerRecord.of(_score(heard, recordings.test)),
+        promoted=decision.promoted,
+        gate=GateRecord(
+            reason=decision.reason, stretches=decision.stretches, probability=decision.probability
+        ),
         teacher=None if teacher is None else _teacher_record(teacher, recordings),
         wall_time_s=round(time.monotonic() - started_s, 1),
     )
@@ -185,17 +194,27 @@ def _is_normalized(network: Network) -> bool:
 
 def _test(network: Network, manifest: ModelManifest, session: Session) -> Cer:
     """The CER on a recording, from its samples on, by the front end that runs live."""
-    return evaluate(TorchRuntime(network, in_long_chunks(manifest.form)), manifest, [session])
+    return _score(_hear(network, manifest, session), session)
 
 
-def _current_cer(user: User, recordings: Recordings) -> Cer | None:
-    """The CER of the model in use on the validation recordings; None where there is none."""
+def _hear(network: Network, manifest: ModelManifest, session: Session) -> Heard:
+    runtime = TorchRuntime(network, in_long_chunks(manifest.form))
+    geometry = Geometry.of_manifest(manifest, runtime.form)
+    return Heard(session_emissions(runtime, manifest, session), geometry)
+
+
+def _score(heard: Heard, session: Session) -> Cer:
+    return score_emissions(heard.log_probs, labels_of(session), heard.geometry)
+
+
+def _decide(user: User, new: Heard, recordings: Recordings, *, taught: bool) -> Decision:
+    """Whether the model that heard `new` of the test recording is put in use."""
     folder = user.current()
-    if folder is None:
-        return None
-    network, manifest = load_model(folder)
-    prior = None if manifest.normalization is None else manifest.normalization.prior
-    return validate(network, recordings.cut("validation", recordings.prepared(prior)))
+    current = None if folder is None else _hear(*load_model(folder), recordings.test)
+    decision = decide(new, current, labels_of(recordings.test))
+    if taught:
+        return decision._replace(promoted=False, reason="it was taught for another device")
+    return decision
 
 
 def _lesson(

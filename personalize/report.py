@@ -63,8 +63,16 @@ class TeacherRecord(_Record):
     test: CerRecord
 
 
+class GateRecord(_Record):
+    """Why the model was put in use, or was not."""
+
+    reason: str
+    stretches: int  # of the test recording, compared one by one
+    probability: float | None  # that it is better than the model in use before; None: not comparable
+
+
 class FitReport(_Record):
-    """One run of `personalize`. The test recording was read once, after everything was decided."""
+    """One run of `personalize`. The test recording chose nothing of the model, only whether it is used."""
 
     user: str
     network: str
@@ -78,11 +86,13 @@ class FitReport(_Record):
     best_step: int
     evaluations: tuple[EvaluationRecord, ...]
     validation: CerRecord
-    current_validation: CerRecord | None  # the model in use before, if any, on the same recording
     test_before: CerRecord | None  # the network it started from; None from scratch
     test: CerRecord
-    promoted: bool  # to the model in use: not worse on the validation recording than the one before
+    promoted: bool  # to the model in use
     wall_time_s: float
+    current_validation: CerRecord | None = None  # in reports of before the gate; now `current_test` is judged
+    current_test: CerRecord | None = None  # the model in use before, if any, on the stretches compared
+    gate: GateRecord | None = None  # None in reports of before the gate
     teacher: TeacherRecord | None = None
 
     def minutes(self, role: Role) -> float:

@@ -129,13 +129,18 @@ def _summary(report: FitReport) -> dict[str, object]:
         "validation CER": f"{report.validation.percent:.1f} %",
         "test CER": f"{test.percent:.1f} % of {test.length} keys "
         f"({test.insertions} inserted, {test.deletions} missed, {test.substitutions} wrong)",
-        "in use": "yes" if report.promoted else "no: the model in use before is better on validation",
+        "in use": _in_use(report),
     }
     if report.test_before is not None:
         facts["test CER before"] = f"{report.test_before.percent:.1f} %"
     if report.simulated:
         facts["note"] = _SIMULATED
     return facts
+
+
+def _in_use(report: FitReport) -> str:
+    answer = "yes" if report.promoted else "no, the model before stays"
+    return answer if report.gate is None else f"{answer}: {report.gate.reason}"
 
 
 def model_folder(user: User, model: int | None) -> Path:

@@ -62,7 +62,8 @@ def test_a_worse_model_is_kept_and_not_put_in_use(user):
     good = personalize_user(user, QUICK)
     worse = personalize_user(user, BARELY)
     assert not worse.report.promoted
-    assert worse.report.current_validation == good.report.validation
+    assert worse.report.gate is not None
+    assert "stretches" in worse.report.gate.reason
     assert user.current() == good.folder
     assert worse.folder.is_dir()
     onward = personalize_user(user, BARELY, start="current")
@@ -110,3 +111,27 @@ def test_starts_that_do_not_exist_are_refused(user):
         personalize_user(user, QUICK, start="current")
     with pytest.raises(BadInput, match="spatial_lstm"):
         personalize_user(user, QUICK.model_copy(update={"network": "spatial_lstm"}), start="base")
+
+
+def test_a_model_that_is_surely_better_replaces_the_one_in_use(user):
+    record(user, toy_session(0, 25), toy_session(1, 60))
+    personalize_user(user, BARELY)
+    better = personalize_user(user, QUICK)
+    assert better.report.promoted
+    assert user.current() == better.folder
+    assert better.report.gate is not None
+    assert better.report.gate.probability == 1
+
+
+def test_poisoned_recordings_leave_the_old_model_in_place(user):
+    record(user, toy_session(0, 25), toy_session(1, 60))
+    good = personalize_user(user, QUICK)
+    user.sessions()[0].unlink()
+    poisoned = toy_session(0, 25)
+    keys = tuple(key._replace(key="asdf"[i % 4]) for i, key in enumerate(poisoned.keys))
+    write_session(user.session_path("session-0001"), replace(poisoned, keys=keys, prompts=()))
+    bad = personalize_user(user, QUICK)
+    assert not bad.report.promoted
+    assert bad.report.gate is not None
+    assert "not surely better" in bad.report.gate.reason
+    assert user.current() == good.folder
