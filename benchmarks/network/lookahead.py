@@ -12,7 +12,7 @@ length and its lookahead. The recording is one of a simulated wearer that the mo
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -35,6 +35,10 @@ LOOKAHEADS_MS: Final = (0, 104, 200, 400)
 WIDTH, HEIGHT, MARGIN = 560, 320, 48  # of the picture, in its own units
 RIGHT: Final = WIDTH - MARGIN
 COLOURS: Final = ("#1b6ca8", "#d1495b", "#3d8361", "#8d6a9f")
+
+
+Place = Callable[[float, float], tuple[float, float]]
+"""From a wait in ms and a CER in percent to a point of the picture."""
 
 
 class Point(NamedTuple):
@@ -115,7 +119,7 @@ def picture(whole: Cer, points: Sequence[Point]) -> str:
     )
 
 
-def _axes(place, lowest: float, highest: float, longest: int) -> list[str]:  # noqa: ANN001
+def _axes(place: Place, lowest: float, highest: float, longest: int) -> list[str]:
     found = []
     for waits_ms in range(0, longest + 1, 200):
         x, y = place(waits_ms, lowest)

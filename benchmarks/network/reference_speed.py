@@ -22,6 +22,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -211,15 +212,19 @@ def main() -> None:
     }
     ours = _ours(framed(session))
     print(f"torch {torch.__version__}, one thread, batches of {asked.batch}")
-    training = {f"reference {name}": (lambda r=r: r.step(asked.batch)) for name, r in theirs.items()}
-    training |= {name: (lambda o=o: o.step(asked.batch)) for name, o in ours.items()}
-    training["making frames"] = lambda: framed(session)
+    training: dict[str, Callable[[], Any]] = {
+        f"reference {name}": partial(r.step, asked.batch) for name, r in theirs.items()
+    }
+    training |= {name: partial(o.step, asked.batch) for name, o in ours.items()}
+    training["making frames"] = partial(framed, session)
     taken = cpu_s(training, asked.repeats)
     made_s = taken.pop("making frames") * (WINDOW / RATE_HZ) / TRAINING_S
     print(_table("a training window", {name: s / asked.batch for name, s in taken.items()}))
     print(f"\nmaking the frames of a window, once for all epochs: {1000 * made_s:.1f} ms\n")
-    reading = {f"reference {name}": (lambda r=r: r.read(minute.emg_uv)) for name, r in theirs.items()}
-    reading |= {name: (lambda o=o: o.read(minute)) for name, o in ours.items() if "bfloat16" not in name}
+    reading: dict[str, Callable[[], Any]] = {
+        f"reference {name}": partial(r.read, minute.emg_uv) for name, r in theirs.items()
+    }
+    reading |= {name: partial(o.read, minute) for name, o in ours.items() if "bfloat16" not in name}
     taken = cpu_s(reading, asked.repeats)
     print(_table("a second of signal read", {name: s / INFERENCE_S for name, s in taken.items()}))
 

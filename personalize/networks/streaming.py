@@ -77,7 +77,7 @@ class Streaming(Network):
     left_context = 0
     lookahead = 0
     stride = STRIDE
-    state_names = ("past_1", "past_2", "h_1", "c_1")
+    state_names: tuple[str, ...] = ("past_1", "past_2", "h_1", "c_1")
 
     def __init__(
         self,
