@@ -71,8 +71,8 @@ class Beam:
 
     lm: LanguageModel | None = None
     width: int = 50  # hypotheses
-    lm_weight: float = 0.5  # of the language model's log-probability beside the network's
-    bonus: float = 0.6  # for a character: what the language model's cost takes from any, right or wrong
+    lm_weight: float = 0.55  # of the language model's log-probability beside the network's
+    bonus: float = 1.0  # for a character: what the language model's cost takes from any, right or wrong
     window: int = 62  # emissions that may be revised: 1 s at 62.5 emissions/s
     open_keys: int = 48  # and keys: more than the fastest typists press in 5 s (439 a minute)
     floor: float = math.log(1e-3)  # labels less likely than this in an emission are not tried there

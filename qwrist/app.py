@@ -14,17 +14,21 @@ from qwrist.verbs import (
     bench,
     bundles,
     configs,
+    dataset,
     demo,
     doctor,
     exports,
     link_test,
     live,
+    lm,
     models,
     parity,
+    pretrain,
     record,
     recover,
     relay,
     simulate_band,
+    study,
     users,
 )
 
@@ -56,10 +60,15 @@ for verb in (
     users.rollback,
     relay.relay,
     simulate_band.simulate_band,
+    pretrain.pretrain,
+    study.study,
 ):
     app.command(verb.__name__.rstrip("_").replace("_", "-"))(verb)
 app.add_typer(bundles.app, name="bundle")
 app.add_typer(configs.app, name="configs")
+app.add_typer(lm.app, name="lm")
+app.add_typer(dataset.app, name="dataset")
+app.add_typer(lm.app, name="lm")
 
 _personalize = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _personalize.command("personalize")(models.personalize)

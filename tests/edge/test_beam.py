@@ -144,6 +144,11 @@ def test_what_is_settled_stays_and_what_may_change_is_young(seed: int, window: i
         assert all(seen - 1 - key.emission < window for key in tentative)
 
 
+def test_a_key_may_be_revised_for_the_whole_window() -> None:
+    _, said, _ = followed(Beam(width=12, window=7), emissions(5, 300, sharpness=2.0), [])
+    assert max(key.decided - key.emission for key in said) == 7
+
+
 def test_a_wider_window_may_read_better_and_never_less() -> None:
     log_probs = emissions(3, 400, sharpness=2.0, quiet=1.0)
     whole = decode_all(Beam(window=10_000), log_probs)
@@ -182,6 +187,7 @@ def spoken(labels: list[int]) -> Float32:
     return log_probs
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.sampled_from(FEW), max_size=80))
 def test_what_is_beyond_doubt_is_said_with_any_language_model(labels: list[int]) -> None:
     assert decode_all(Beam(model(), width=4), spoken(labels)) == labels == greedy(spoken(labels))
@@ -195,6 +201,19 @@ def test_a_backspace_takes_back_state_and_score() -> None:
     ]
     assert states[0].lm[0] == states[1].lm[0] != beam.initial_state().hypotheses.lm[0]
     assert states[0].depth[0] == states[1].depth[0] == 2
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sampled_from([A, B, GAP]), max_size=90), st.integers(1, 60))
+def test_slips_taken_back_leave_no_trace(labels: list[int], slips: int) -> None:
+    beam = Beam(model(), width=2)
+    typed = [*labels, *[Q, A] * slips][: len(labels) + slips]
+    clean, corrected = (
+        beam.step(beam.initial_state(), spoken(one))[0].hypotheses
+        for one in (labels, [*typed, *[ERASE] * slips])
+    )
+    assert clean.lm[0] == corrected.lm[0] or corrected.depth[0] == corrected.bottom[0]
+    assert clean.depth[0] == corrected.depth[0] == len(labels)
 
 
 def test_backspaces_beyond_what_is_remembered_start_anew() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import BadInput
@@ -47,6 +48,7 @@ def test_its_size_is_a_few_bytes_an_n_gram(tmp_path: Path) -> None:
     assert size < 2.5 * sum(len(grams.codes) for grams in model.orders)
 
 
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_damage_is_found(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("lm") / "model.qlm"
@@ -58,6 +60,15 @@ def test_damage_is_found(data: st.DataObject, tmp_path_factory: pytest.TempPathF
         content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
     with pytest.raises(BadInput, match=r"no language model|another version|damaged|cannot be read"):
+        read_model(path)
+
+
+@pytest.mark.parametrize("at", range(24))
+def test_damage_of_the_heading_is_found(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"no language model|another version|damaged|heading says"):
         read_model(path)
 
 
@@ -85,8 +96,13 @@ def test_a_body_that_does_not_add_up_is_refused(path: Path, cut: int) -> None:
 def test_a_body_that_unpacks_without_end_is_not_unpacked(path: Path) -> None:
     head = path.read_bytes()[:16]
     path.write_bytes(head + struct.pack("<II", 0, 100) + zlib.compress(bytes(10_000_000)))
-    with pytest.raises(BadInput, match="damaged"):
-        read_model(path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInput, match="damaged"):
+            read_model(path)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
