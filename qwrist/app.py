@@ -66,7 +66,6 @@ for verb in (
     app.command(verb.__name__.rstrip("_").replace("_", "-"))(verb)
 app.add_typer(bundles.app, name="bundle")
 app.add_typer(configs.app, name="configs")
-app.add_typer(lm.app, name="lm")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(lm.app, name="lm")
 
