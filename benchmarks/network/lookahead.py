@@ -99,7 +99,7 @@ def picture(whole: Cer, points: Sequence[Point]) -> str:
     left, level = place(0, whole.percent)
     lines = [
         f'<line x1="{left}" y1="{level:.0f}" x2="{RIGHT}" y2="{level:.0f}" stroke="#888"/>',
-        _text(RIGHT, level + 14, f"whole windows, {whole.percent:.1f} %", "end"),
+        _text(RIGHT, level + 34, f"whole windows, {whole.percent:.1f} %", "end"),
     ]
     for lookahead, colour in zip(LOOKAHEADS_MS, COLOURS, strict=True):
         own = [place(p.waits_ms, p.cer.percent) for p in points if p.lookahead_ms == lookahead]
