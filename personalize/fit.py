@@ -18,6 +18,7 @@ from edge.session import Session, read_session
 from edge.store import User
 from personalize import base
 from personalize.checkpoint import parameter_count
+from personalize.checks import Finding, check_session, check_users, refuse
 from personalize.evaluate import score_emissions, session_emissions
 from personalize.features import FramedSession
 from personalize.gate import Decision, Heard, decide
@@ -58,6 +59,7 @@ class Recordings:
     test: Session
     sides: frozenset[Side]
     simulated: bool
+    findings: tuple[Finding, ...] = ()
 
     def cut(self, role: Role, sessions: Sequence[FramedSession] | None = None) -> list[FramedSession]:
         """The parts with `role`, from these sessions or from `sessions` made of them."""
@@ -82,13 +84,14 @@ def personalize_user(
 
     The last recording is the test: nothing is trained on it or chosen by it, so it also decides, against the
     model in use, whether the new one is surely better (personalize.gate). What a `teacher` taught is for
-    other devices and is not put in use. `start` overrides the recipe's. Raises NotEnoughData, BadInput,
-    TrainingFailed; then nothing was kept.
+    other devices and is not put in use. `start` overrides the recipe's. Raises NotEnoughData, BadInput
+    (BadSession for what `personalize.checks` finds), TrainingFailed; then nothing was kept.
     """
     started_s = time.monotonic()
     start = start or recipe.start
     network = starting_network(user, recipe, start, seed)
     recordings = gather(user)
+    refuse(recordings.findings)
     lesson = None if teacher is None else _lesson(teacher, user, network, recordings, recipe)
     prior = prior_from(s.frames for s in recordings.cut("train")) if _is_normalized(network) else None
     manifest = describe(
@@ -128,6 +131,7 @@ def personalize_user(
             reason=decision.reason, stretches=decision.stretches, probability=decision.probability
         ),
         teacher=None if teacher is None else _teacher_record(teacher, recordings),
+        findings=tuple(f"{found.session}: {found.text}" for found in recordings.findings),
         wall_time_s=round(time.monotonic() - started_s, 1),
     )
     return Personalized(report, _keep(user, network, manifest, report))
@@ -154,14 +158,18 @@ def starting_network(user: User, recipe: Recipe, start: Start, seed: int) -> Net
 
 
 def gather(user: User) -> Recordings:
-    """Read all recordings of `user` and give each its role. Raises NotEnoughData, BadSession."""
+    """Read all recordings of `user`, check them and give each its role. Raises NotEnoughData, BadSession."""
     framed: list[FramedSession] = []
+    findings: list[Finding] = []
+    owners: list[tuple[str, str]] = []
     sides: set[Side] = set()
     simulated = False
     session = None
     for path in user.sessions():
         session = read_session(path)
         framed.append(FramedSession.of(session, name=path.stem))
+        findings += check_session(session, framed[-1])
+        owners.append((path.stem, session.user))
         sides |= set(session.sides)
         simulated |= session.simulated
     try:
@@ -170,7 +178,10 @@ def gather(user: User) -> Recordings:
         unsealed = user.unsealed()
         raise NotEnoughData(f"{few}; {unsealed}") if unsealed else few from None
     assert session is not None  # split refuses an empty list
-    recordings = Recordings(tuple(framed), tuple(parts), session, frozenset(sides), simulated)
+    findings += check_users(owners)
+    recordings = Recordings(
+        tuple(framed), tuple(parts), session, frozenset(sides), simulated, tuple(findings)
+    )
     _check_labels(recordings)
     return recordings
 

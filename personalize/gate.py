@@ -60,7 +60,7 @@ def decide(new: Heard, current: Heard | None, labels: Labels) -> Decision:
         return Decision(
             promoted=False,
             reason=f"the held-out recording has {len(phrases)} stretches of about {STRETCH_KEYS} keys and "
-            f"at least {FEWEST_STRETCHES} are needed to tell which model is better; record more: qwrist enroll",
+            f"at least {FEWEST_STRETCHES} are needed to tell which is better; record more: qwrist enroll",
             stretches=len(phrases),
             current=total(olds),
         )
@@ -85,7 +85,7 @@ def probability_better(new_errors: Sequence[int], old_errors: Sequence[int]) -> 
 
 
 def stretches(labels: Labels) -> tuple[Phrase, ...]:
-    """Runs of `STRETCH_KEYS` keys, cut halfway between two presses; the last takes the rest. Or the prompts."""
+    """Runs of `STRETCH_KEYS` keys, cut halfway between presses, the last takes the rest; or the prompts."""
     if not labels.timed:
         return tuple(phrase for phrase in labels.phrases if phrase.classes)
     frames, keys = labels.press_frame, len(labels.press_frame)

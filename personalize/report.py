@@ -92,6 +92,7 @@ class FitReport(_Record):
     wall_time_s: float
     current_validation: CerRecord | None = None  # in reports of before the gate; now `current_test` is judged
     current_test: CerRecord | None = None  # the model in use before, if any, on the stretches compared
+    findings: tuple[str, ...] = ()  # what is wrong with the recordings and did not stop training
     gate: GateRecord | None = None  # None in reports of before the gate
     teacher: TeacherRecord | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -109,13 +110,17 @@ def _announce(user: User, recipe: Recipe, *, as_json: bool) -> None:
     require("torch", "train")
     from personalize.fit import gather
 
-    parts = gather(user).parts
+    recordings = gather(user)
+    parts = recordings.parts
     if as_json:
+        findings = [asdict(found) | {"severity": found.severity.name} for found in recordings.findings]
         roles = [{"session": p.name, "role": p.role, "minutes": round(p.minutes, 2)} for p in parts]
-        ui.emit_json({"recipe": recipe.model_dump(mode="json"), "parts": roles})
+        ui.emit_json({"recipe": recipe.model_dump(mode="json"), "parts": roles, "findings": findings})
         return
     rows = [(part.name, part.role, f"{part.minutes:.1f}") for part in parts]
     ui.table(f"{recipe.network} from {recipe.start}, {recipe.steps} steps", ["session", "role", "min"], rows)
+    for found in recordings.findings:
+        ui.note(f"{found.severity.name}: {found.session}: {found.text}")
 
 
 def _summary(report: FitReport) -> dict[str, object]:
@@ -131,6 +136,8 @@ def _summary(report: FitReport) -> dict[str, object]:
         f"({test.insertions} inserted, {test.deletions} missed, {test.substitutions} wrong)",
         "in use": _in_use(report),
     }
+    if report.findings:
+        facts["recordings"] = "; ".join(report.findings)
     if report.test_before is not None:
         facts["test CER before"] = f"{report.test_before.percent:.1f} %"
     if report.simulated:

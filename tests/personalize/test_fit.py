@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge.errors import BadInput, NotEnoughData
+from edge.errors import BadInput, BadSession, NotEnoughData
 from edge.session import write_session
 from edge.store import UserStore
 from personalize import recipe, splits
@@ -135,3 +135,19 @@ def test_poisoned_recordings_leave_the_old_model_in_place(user):
     assert bad.report.gate is not None
     assert "not surely better" in bad.report.gate.reason
     assert user.current() == good.folder
+
+
+def test_recordings_of_two_people_are_refused_before_training(user):
+    record(user, toy_session(0, 25), replace(toy_session(1, 6), user="somebody"))
+    with pytest.raises(BadSession, match="session-0002: it is of user 'somebody'"):
+        personalize_user(user, BARELY)
+    assert user.slots() == []
+
+
+def test_a_dead_electrode_is_in_the_report(user):
+    dead = toy_session(0, 25)
+    dead.emg_uv[:, 0, 3] = 0
+    record(user, dead, toy_session(1, 6))
+    report, _ = personalize_user(user, BARELY)
+    assert len(report.findings) == 1
+    assert report.findings[0].startswith("session-0001: electrode 3 of the left band")
