@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from edge.features import FRAME_RATE_HZ
 from edge.samples import RATE_HZ, Bool, Float32
 from export.parity.check import Proof
 from export.parity.report import COLUMNS, ParityReport, rows
+from personalize.html_report.document import document, table
 
 _WIDTH, _HEIGHT = 860, 150  # of a plot, in CSS pixels
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 8, 8, 22  # room for its labels
@@ -24,24 +25,17 @@ _COLUMNS_SHOWN: Final = 800  # at most: a long recording is drawn by the largest
 _RATES_HZ: Final = {"filter": float(RATE_HZ)}  # rows of a stage; every other has one a frame
 
 _STYLE: Final = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem;
-       color: #1c2024; background: #fff }
-h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin: 2.2rem 0 .3rem }
-h3 { font-size: 1rem; margin: 1rem 0 0 }
-table { border-collapse: collapse; font-size: .86rem; width: 100% } p.fault { color: #b00020 }
-th, td { text-align: right; padding: .18rem .5rem; border-bottom: 1px solid #e3e6ea; white-space: nowrap }
+h3 { font-size: 1rem; margin: 1rem 0 0 } p.fault { color: #b00020 }
 th:nth-child(-n+3), td:nth-child(-n+3) { text-align: left } td:last-child { color: #b00020; font-weight: 600 }
-svg { display: block; width: 100%; height: auto; overflow: visible }
 svg text { font-size: 11px; fill: #60676f }
 .grid { stroke: #e3e6ea }
 .limit { stroke: #b00020; stroke-dasharray: 5 4 } .error { stroke: #2f6db5; fill: none }
-.key { fill: #d97706 } .note { color: #60676f } .wide { overflow-x: auto }
+.key { fill: #d97706 }
 .plots { display: grid; grid-template-columns: 1fr 1fr; gap: .9rem 1.2rem }
 .plots :first-child { grid-column: 1 / -1 }
 .plots svg:not(:first-child) text { font-size: 16px } .plots svg:not(:first-child) .error { stroke-width: 2 }
 @media (prefers-color-scheme: dark) {
-  body { color: #e6e8ea; background: #15181b } th, td { border-color: #2d3237 } .grid { stroke: #2d3237 }
-  svg text, .note { fill: #9aa2ab; color: #9aa2ab } .error { stroke: #6ea8e8 }
+  .grid { stroke: #2d3237 } svg text { fill: #9aa2ab } .error { stroke: #6ea8e8 }
   p.fault, td:last-child { color: #ff7b8a } .limit { stroke: #ff7b8a } .key { fill: #f2a33a } }
 """
 
@@ -71,18 +65,13 @@ def page(proof: Proof, title: str) -> str:
         + (" A simulated wearer: no figure here is a person's." if report.simulated else "")
         + " Errors are on a logarithmic scale; the dashed line is the limit.</p>",
         _verdict(report),
-        _table(COLUMNS, rows(report)),
+        table(COLUMNS, rows(report)),
         _EMISSIONS,
         *_emissions(proof),
         _FRONT_END,
         *_stages(proof),
     ]
-    body = "\n".join(parts)
-    return (
-        '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style><body>\n{body}\n</body></html>\n"
-    )
+    return document(title, parts, _STYLE)
 
 
 def _verdict(report: ParityReport) -> str:
@@ -90,14 +79,6 @@ def _verdict(report: ParityReport) -> str:
     if not failures:
         return "<p>Everything that was compared says what the desk says.</p>"
     return "".join(f"<p class=fault>{html.escape(failure)}</p>" for failure in failures)
-
-
-def _table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in lines
-    )
-    return f"<div class=wide><table><tr>{head}</tr>{body}</table></div>"
 
 
 def _emissions(proof: Proof) -> Iterable[str]:

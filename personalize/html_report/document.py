@@ -14,7 +14,7 @@ table { border-collapse: collapse; font-size: .86rem; width: 100% }
 th, td { text-align: right; padding: .18rem .5rem; border-bottom: 1px solid #e3e6ea; white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
 svg { display: block; width: 100%; height: auto; overflow: visible }
-.note { color: #60676f } .wide { overflow-x: auto } .hash { font-family: monospace; text-align: left }
+.note { color: #60676f } .wide { overflow-x: auto } .wide svg { min-width: 40rem }
 .typed { font: 15px/2 monospace; overflow-wrap: anywhere }
 .typed del { color: #a3001b } .typed ins { color: #7a4300; text-decoration: underline wavy }
 .typed mark { color: #a3001b; background: #fde7ea; text-decoration: underline double }
@@ -38,13 +38,13 @@ svg { font-family: system-ui, sans-serif; color-scheme: light dark }
 """
 
 
-def document(title: str, parts: Iterable[str]) -> str:
-    """The whole page around `parts`, which are HTML."""
+def document(title: str, parts: Iterable[str], style: str = PICTURE_STYLE) -> str:
+    """The whole page around `parts`, which are HTML; `style` is what they need beyond the common one."""
     body = "\n".join(parts)
     return (
         '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(title)}</title><style>{STYLE}{PICTURE_STYLE}</style>"
+        f"<title>{html.escape(title)}</title><style>{STYLE}{style}</style>"
         f"<body><main>\n{body}\n</main></body></html>\n"
     )
 
@@ -55,7 +55,12 @@ def table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in lines
     )
-    return f'<div class="wide" tabindex="0"><table><tr>{head}</tr>{body}</table></div>'
+    return scrolled(f"<table><tr>{head}</tr>{body}</table>")
+
+
+def scrolled(content: str) -> str:
+    """What is too wide for a narrow page, to be scrolled by itself, with keys too."""
+    return f'<div class="wide" tabindex="0">{content}</div>'
 
 
 def picture(width: int, height: int, alt: str, shapes: Iterable[str]) -> str:

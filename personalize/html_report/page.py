@@ -14,7 +14,7 @@ from edge.files import write_atomically
 from edge.store import User
 from personalize.html_report import pictures
 from personalize.html_report.aligned import Pair, by_hand, cer_of
-from personalize.html_report.document import document, standalone, table
+from personalize.html_report.document import document, scrolled, standalone, table
 from personalize.html_report.findings import Findings, find
 
 FILE_NAME: Final = "report.html"
@@ -66,13 +66,13 @@ def page(found: Findings) -> str:
     title = f"{report.user}, model {found.model}"
     recipe = html.escape(report.recipe.model_dump_json(indent=1))
     contents = {
-        "Learning curve": pictures.learning_curve(report.evaluations, report.best_step),
+        "Learning curve": scrolled(pictures.learning_curve(report.evaluations, report.best_step)),
         "Errors by recording": _recordings(found),
-        "Errors by key": pictures.keyboard(test),
-        "Errors by finger and hand": pictures.fingers(test) + _hands(test),
-        "Electrodes": pictures.rings(found.importance),
+        "Errors by key": scrolled(pictures.keyboard(test)),
+        "Errors by finger and hand": scrolled(pictures.fingers(test)) + _hands(test),
+        "Electrodes": scrolled(pictures.rings(found.importance)),
         "As it was read": f'<p class="typed">{_typed(test[:_SAMPLE])}</p>',
-        "Recipe": f'<div class="wide" tabindex="0"><pre>{recipe}</pre></div>',
+        "Recipe": scrolled(f"<pre>{recipe}</pre>"),
         "Hashes": _hashes(found),
     }
     sections = [
