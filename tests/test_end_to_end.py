@@ -21,7 +21,7 @@ def test_from_two_wristbands_to_text(run: Run, home: Path) -> None:
     # Ada has worn the bands twice already; the files could as well be emg2qwerty's.
     ada = UserStore(home).create("ada")
     for donning, seconds in enumerate((75, 40)):
-        recording = to_session(Wearer(WEARER).perform(donning, duration_s=seconds))
+        recording = to_session(Wearer(WEARER).perform(donning, duration_s=seconds), user="ada")
         write_session(ada.session_path(ada.new_session_name()), recording)
 
     # Today she records over Bluetooth. It is her last recording, so it only tests.
