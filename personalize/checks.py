@@ -28,9 +28,11 @@ _RIGHT: Final = frozenset("67890^&*()yuiophjklnmYUIOPHJKLNM-_=+[{]}\\|;:'\",<.>/
 _DRIFT_FRAMES: Final = 2 * int(FRAME_RATE_HZ) + 1  # slower than two seconds is posture and contact, not keys
 _CLIP: Final = 3.0  # standard deviations: one artefact must not outweigh all keys
 LAG_S: Final = 30.0  # how far apart keys and muscles are looked for
-# Noise of |r| is half-normal; over the 7,500 lags its largest is about 4.4 of its standard deviations
-# (simulated wearers 41-44, one minute each: 3.6 to 4.4, and 10.7 to 17.8 at the true lag).
-CLEAR: Final = 6.0
+# The correlation at the best lag over the highest one a second or more away from it. Simulated wearers 61-68,
+# medium and hard: 2.3 to 4.8 in one minute, 1.7 to 4.1 in half of one; noise has many lags nearly as good.
+CLEAR: Final = 1.5
+_APART_S: Final = 1.0  # the peak itself is as wide as a key's activity, some tenths
+FEWEST_KEYS: Final = 20  # of each hand: fewer match by chance
 # Muscles lead a press by 50-100 ms; a host's clock and a link's delay add some tens.
 CLOCK_S: Final = 0.25
 _INSIDE: Final = 0.5  # of the keys; fewer inside the recording are another recording's, or another clock's
@@ -40,7 +42,7 @@ class Match(NamedTuple):
     """Where the difference between the two hands follows the keys most closely."""
 
     lag_s: float  # of the muscles behind the keys
-    sigmas: float  # above the noise; negative where the bands follow the other hand's keys
+    clarity: float  # how far it stands out; negative where the bands follow the other hand's keys
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _clock(session: Session, framed: FramedSession) -> list[Finding]:
         )
         return [Finding(framed.name, "clock", Severity.FAIL, text)]
     match = hands_match(framed)
-    if abs(match.sigmas) < CLEAR:
+    if abs(match.clarity) < CLEAR:
         return []  # too few keys of both hands, or too noisy, to tell
     findings = []
     if abs(match.lag_s) > CLOCK_S:
@@ -115,7 +117,7 @@ def _clock(session: Session, framed: FramedSession) -> list[Finding]:
             f"(at most {CLOCK_S:g} s is natural); keys and samples are on different clocks: record again"
         )
         findings.append(Finding(framed.name, "clock", Severity.FAIL, text))
-    if match.sigmas < 0:
+    if match.clarity < 0:
         text = (
             "the left band follows the keys of the right hand and the right band those of the left; the "
             "bands are swapped: put each on its own wrist and record again"
@@ -127,19 +129,25 @@ def _clock(session: Session, framed: FramedSession) -> list[Finding]:
 def hands_match(session: FramedSession) -> Match:
     """Correlate left minus right muscle activity with left minus right keys, over lags of `LAG_S`.
 
-    One worn band is compared with rest. Needs key times and log power (not network input).
+    One worn band is compared with rest. Needs key times and log power (not network input). Clarity is 0 where
+    there are too few keys of either hand.
     """
-    activity, keys = _contrast(session), _signed_keys(session)
+    keys = _signed_keys(session)
+    if min((keys > 0).sum(), (keys < 0).sum()) < FEWEST_KEYS:
+        return Match(0.0, 0.0)
+    activity = _contrast(session)
     reach = min(round(LAG_S * FRAME_RATE_HZ), len(keys) - 1)
     norm = float(np.linalg.norm(activity) * np.linalg.norm(keys))
-    if norm == 0 or reach < 1:
+    if norm == 0:
         return Match(0.0, 0.0)
     size = 1 << (2 * len(keys)).bit_length()
     whole = np.fft.irfft(np.fft.rfft(activity, size) * np.fft.rfft(keys, size).conj(), size)
     found = np.concatenate([whole[-reach:], whole[: reach + 1]]) / norm
-    noise = 1.4826 * float(np.median(np.abs(found)))  # of a normal distribution's median deviation
     best = int(np.argmax(np.abs(found)))
-    return Match((best - reach) / FRAME_RATE_HZ, float(found[best]) / noise if noise > 0 else 0.0)
+    apart = np.abs(np.arange(len(found)) - best) > _APART_S * FRAME_RATE_HZ
+    next_best = float(np.max(np.abs(found[apart]), initial=0.0))
+    clarity = float(found[best]) / next_best if next_best > 0 else 0.0
+    return Match((best - reach) / FRAME_RATE_HZ, clarity)
 
 
 def _contrast(session: FramedSession) -> Float64:
@@ -158,7 +166,7 @@ def _contrast(session: FramedSession) -> Float64:
 
 
 def _signed_keys(session: FramedSession) -> Float64:
-    """(T,) +1 at each press of a left hand's key, -1 of a right one's; less their mean."""
+    """(T,) +1 at each press of a left hand's key, -1 of a right one's."""
     sign = np.array([(key in _LEFT) - (key in _RIGHT) for key in CHARSET.keys], np.float64)
     keys = np.zeros(len(session.values))
     frames = np.clip(session.labels.press_frame.astype(np.int64), 0, len(keys) - 1)

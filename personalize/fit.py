@@ -79,6 +79,7 @@ def personalize_user(
     seed: int = 0,
     progress: Progress | None = None,
     teacher: Teacher | None = None,
+    least_s: float | None = None,
 ) -> Personalized:
     """Train a model on the recordings of `user`, keep it in a new slot, and put it in use if it is better.
 
@@ -90,7 +91,7 @@ def personalize_user(
     started_s = time.monotonic()
     start = start or recipe.start
     network = starting_network(user, recipe, start, seed)
-    recordings = gather(user)
+    recordings = gather(user, least_s)
     refuse(recordings.findings)
     lesson = None if teacher is None else _lesson(teacher, user, network, recordings, recipe)
     prior = prior_from(s.frames for s in recordings.cut("train")) if _is_normalized(network) else None
@@ -99,15 +100,8 @@ def personalize_user(
     )
     before = None if start == "scratch" else _test(network, manifest, recordings.test)
     prepared = recordings.prepared(prior)
-    training = train(
-        network,
-        recordings.cut("train", prepared),
-        recordings.cut("validation", prepared),
-        recipe,
-        seed=seed,
-        progress=progress,
-        loss=lesson,
-    )
+    cuts = recordings.cut("train", prepared), recordings.cut("validation", prepared)
+    training = train(network, *cuts, recipe, seed=seed, progress=progress, loss=lesson)
     heard = _hear(network, manifest, recordings.test)
     decision = _decide(user, heard, recordings, taught=teacher is not None)
     report = FitReport(
@@ -127,9 +121,7 @@ def personalize_user(
         test_before=None if before is None else CerRecord.of(before),
         test=CerRecord.of(_score(heard, recordings.test)),
         promoted=decision.promoted,
-        gate=GateRecord(
-            reason=decision.reason, stretches=decision.stretches, probability=decision.probability
-        ),
+        gate=_gate_record(decision),
         teacher=None if teacher is None else _teacher_record(teacher, recordings),
         findings=tuple(f"{found.session}: {found.text}" for found in recordings.findings),
         wall_time_s=round(time.monotonic() - started_s, 1),
@@ -157,8 +149,12 @@ def starting_network(user: User, recipe: Recipe, start: Start, seed: int) -> Net
     return network
 
 
-def gather(user: User) -> Recordings:
-    """Read all recordings of `user`, check them and give each its role. Raises NotEnoughData, BadSession."""
+def gather(user: User, least_s: float | None = None) -> Recordings:
+    """Read all recordings of `user`, check them and give each its role.
+
+    least_s: of recordings to train on, for those who only try (default: splits'). Raises NotEnoughData,
+    BadSession.
+    """
     framed: list[FramedSession] = []
     findings: list[Finding] = []
     owners: list[tuple[str, str]] = []
@@ -173,7 +169,7 @@ def gather(user: User) -> Recordings:
         sides |= set(session.sides)
         simulated |= session.simulated
     try:
-        parts = split([s.name for s in framed], [len(s.values) for s in framed])
+        parts = split([s.name for s in framed], [len(s.values) for s in framed], least_s)
     except NotEnoughData as few:
         unsealed = user.unsealed()
         raise NotEnoughData(f"{few}; {unsealed}") if unsealed else few from None
@@ -226,6 +222,10 @@ def _decide(user: User, new: Heard, recordings: Recordings, *, taught: bool) -> 
     if taught:
         return decision._replace(promoted=False, reason="it was taught for another device")
     return decision
+
+
+def _gate_record(decision: Decision) -> GateRecord:
+    return GateRecord(reason=decision.reason, stretches=decision.stretches, probability=decision.probability)
 
 
 def _lesson(

@@ -34,10 +34,11 @@ class Part(NamedTuple):
         return session.between(self.start, self.stop)
 
 
-def split(names: Sequence[str], frames: Sequence[int]) -> list[Part]:
+def split(names: Sequence[str], frames: Sequence[int], least_s: float | None = None) -> list[Part]:
     """Roles for recordings of `frames` each, oldest first; the last is the test, and whole.
 
-    Raises NotEnoughData with what there is and what is needed.
+    least_s: to train on, by default `MIN_TRAINING_S`. Raises NotEnoughData with what there is and what is
+    needed.
     """
     if len(names) < MIN_SESSIONS:
         raise NotEnoughData(
@@ -55,14 +56,14 @@ def split(names: Sequence[str], frames: Sequence[int]) -> list[Part]:
         else:
             cut = round(count * (1 - VALIDATION_SHARE))
             parts += [Part(name, 0, cut, "train"), Part(name, cut, count, "validation")]
-    _check_length(parts)
+    _check_length(parts, MIN_TRAINING_S if least_s is None else least_s)
     return parts
 
 
-def _check_length(parts: Sequence[Part]) -> None:
+def _check_length(parts: Sequence[Part], least_s: float) -> None:
     found_s = 60 * sum(part.minutes for part in parts if part.role == "train")
-    if found_s < MIN_TRAINING_S:
+    if found_s < least_s:
         raise NotEnoughData(
             f"{found_s:.0f} s are left to train on once some is kept to choose the best epoch and "
-            f"some to test; at least {MIN_TRAINING_S:.0f} s are needed; record more: qwrist enroll"
+            f"some to test; at least {least_s:.0f} s are needed; record more: qwrist enroll"
         )

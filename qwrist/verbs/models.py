@@ -23,7 +23,7 @@ from qwrist.verbs.users import AsJson, UserId
 
 if TYPE_CHECKING:
     from edge.runtimes import Runtime
-    from personalize.fit import Personalized
+    from personalize.fit import Personalized, Recordings
     from personalize.report import FitReport
 
 FAILED = 1
@@ -53,7 +53,7 @@ def personalize(
     steps: Annotated[int | None, typer.Option(min=1, help="Updates (default: the recipe's).")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Makes the run repeatable.")] = 0,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be trained on what, and stop.")
+        bool, typer.Option("--dry-run", help="Check the recordings and run the whole chain on 10 s of them.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -61,7 +61,7 @@ def personalize(
     found = UserStore.default().user(user)
     chosen = choose_recipe(None if start is None else _start(start), recipe, network, steps)
     if dry_run:
-        _announce(found, chosen, as_json=as_json)
+        _rehearse(found, chosen, as_json=as_json)
         return
     done = fit(found, chosen, seed)
     if as_json:
@@ -106,18 +106,44 @@ def fit(user: User, recipe: Recipe, seed: int = 0) -> Personalized:
         )
 
 
-def _announce(user: User, recipe: Recipe, *, as_json: bool) -> None:
+def _rehearse(user: User, recipe: Recipe, *, as_json: bool) -> None:
+    """Announce the run, refuse what training would, and run every stage briefly, export included."""
     require("torch", "train")
-    from personalize.fit import gather
+    from personalize.checks import refuse
+    from personalize.fit import gather, personalize_user
+    from personalize.rehearsal import briefly, rehearsal_user
+    from qwrist.verbs.exports import lower
 
     recordings = gather(user)
-    parts = recordings.parts
+    if not as_json:
+        _announce(recordings, recipe)
+    refuse(recordings.findings)
+    with rehearsal_user(user) as stand_in:
+        done = personalize_user(stand_in, briefly(recipe), least_s=1.0)
+        if stand_in.current() != done.folder:
+            stand_in.promote(int(done.folder.name))
+        compared = lower(stand_in, done.folder).runtimes
+    artifacts = sorted({found.file for found in compared if found.file is not None})
     if as_json:
+        roles = [
+            {"session": p.name, "role": p.role, "minutes": round(p.minutes, 2)} for p in recordings.parts
+        ]
         findings = [asdict(found) | {"severity": found.severity.name} for found in recordings.findings]
-        roles = [{"session": p.name, "role": p.role, "minutes": round(p.minutes, 2)} for p in parts]
-        ui.emit_json({"recipe": recipe.model_dump(mode="json"), "parts": roles, "findings": findings})
-        return
-    rows = [(part.name, part.role, f"{part.minutes:.1f}") for part in parts]
+        ui.emit_json(
+            {
+                "recipe": recipe.model_dump(mode="json"),
+                "parts": roles,
+                "findings": findings,
+                "exported": artifacts,
+            }
+        )
+    else:
+        ui.note(f"the whole chain ran on ten seconds, export included ({', '.join(artifacts)})")
+        ui.note("nothing was kept of it")
+
+
+def _announce(recordings: Recordings, recipe: Recipe) -> None:
+    rows = [(part.name, part.role, f"{part.minutes:.1f}") for part in recordings.parts]
     ui.table(f"{recipe.network} from {recipe.start}, {recipe.steps} steps", ["session", "role", "min"], rows)
     for found in recordings.findings:
         ui.note(f"{found.severity.name}: {found.session}: {found.text}")
