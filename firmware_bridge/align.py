@@ -278,7 +278,8 @@ def worn(state: AlignState, wrist: int) -> Lane:
 def _timed(lane: Lane, *, at_first: bool) -> bool:
     """Whether it is known when a lane's samples are due: before the first, as well as it ever will be."""
     known = lane.clock.settled or (at_first and lane.clock.known)
-    return known and not lane.ended and (not lane.away or bool(lane.waiting))
+    gone = lane.away or (lane.ended and at_first)
+    return known and (bool(lane.waiting) if gone else not lane.ended)
 
 
 def _with_lane(state: AlignState, wrist: int, lane: Lane) -> AlignState:

@@ -61,7 +61,7 @@ class Heard(NamedTuple):
     links: tuple[LinkStats, ...] = ()  # none where there is no radio
     ever_off: tuple[frozenset[int], ...] = ()  # by link: electrodes that were without contact at any time
     lost: str | None = None  # why it broke off
-    passed_s: float | None = None  # since the first sample, by the host's clock; None where none paces it
+    passed_s: float | None = None  # since the first sample, or for want of one since the start; None: unpaced
 
     @property
     def duration_s(self) -> float:

@@ -92,7 +92,8 @@ async def _listen(
     script = Script(_SESSION, seconds, list(islice(prompt_deck(_SESSION), 1 + round(seconds))))
     async with bands.open_bands(spec, worn, script) as opened:
         paced = not isinstance(spec, bands.File)
-        until_s = opened.clock() + seconds + BEHIND_S.fail if paced else math.inf
+        begun_s = opened.clock()
+        until_s = begun_s + seconds + BEHIND_S.fail if paced else math.inf
         try:
             async for chunk in _before(bands.UpTo(opened.source, seconds).chunks(), opened.clock, until_s):
                 chunks.append(chunk)
@@ -108,7 +109,8 @@ async def _listen(
             interrupted = True
         links = opened.pair.stats() if opened.pair else ()
         contacts = contacts.seen(opened)
-        passed_s = opened.clock() - float(chunks[0].time_s[0]) if paced and chunks else None
+        first_s = float(chunks[0].time_s[0]) if chunks else begun_s
+        passed_s = opened.clock() - first_s if paced else None
         heard = gather(opened.source.info, chunks)._replace(
             links=links, ever_off=contacts.ever_off, lost=lost, passed_s=passed_s
         )
