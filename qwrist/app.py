@@ -23,6 +23,7 @@ from qwrist.verbs import (
     lm,
     models,
     parity,
+    personalize,
     pretrain,
     record,
     recover,
@@ -50,7 +51,7 @@ for verb in (
     recover.recover,
     record.check,
     users.users,
-    models.personalize,
+    personalize.personalize,
     models.evaluate,
     report.report,
     exports.export,
@@ -72,7 +73,7 @@ app.add_typer(dataset.app, name="dataset")
 app.add_typer(lm.app, name="lm")
 
 _personalize = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-_personalize.command("personalize")(models.personalize)
+_personalize.command("personalize")(personalize.personalize)
 
 
 def run(application: typer.Typer) -> None:

@@ -14,7 +14,7 @@ from firmware_bridge.sinks import StreamSink
 from personalize.base_users import forbid
 from qwrist import ui
 from qwrist.bands import Sim
-from qwrist.verbs import exports, live, models, parity, record
+from qwrist.verbs import exports, live, parity, personalize, record
 from qwrist.verbs.live import LiveSession
 from qwrist.verbs.record import Recorded, Wish
 from qwrist.verbs.users import AsJson
@@ -58,7 +58,7 @@ def demo(as_json: AsJson = False) -> None:
     ui.note(f"1/{_STEPS} enroll: two virtual bands, a whole Bluetooth stack between them and this program")
     recorded = [record.record(user, Sim(WEARER), Wish(minutes)) for minutes in MINUTES]
     ui.note(f"2/{_STEPS} personalize: from the base that ships with qwrist")
-    done = models.fit(user, models.choose_recipe())
+    done = personalize.fit(user, personalize.choose_recipe())
     ui.note(f"3/{_STEPS} export: ExecuTorch and TFLite, each compared with the desk before it is kept")
     exports.lower(user, done.folder)
     from export.parity import ParityFailed

@@ -7,7 +7,8 @@ from edge.session import write_session
 from edge.store import UserStore
 from personalize import recipe, splits
 from personalize.evaluate import evaluate
-from personalize.fit import gather, personalize_user
+from personalize.fit import personalize_user
+from personalize.gathering import gather
 from personalize.model import load_model
 from personalize.reference import TorchRuntime
 from personalize.report import read_report

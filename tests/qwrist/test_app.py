@@ -14,7 +14,7 @@ import typer
 from edge.session import read_session, write_session
 from edge.store import UserStore
 from qwrist import app, ui
-from qwrist.verbs import doctor, models
+from qwrist.verbs import doctor, personalize
 from simulate.recording import to_session
 from simulate.wearer import Wearer
 from tests.conftest import Run
@@ -140,11 +140,11 @@ def test_an_unknown_start_is_refused(run: Run, home: Path) -> None:
 
 
 def test_a_recipe_decides_where_to_start() -> None:
-    assert models.choose_recipe().start == "base"
-    assert models.choose_recipe(recipe="streaming").start == "scratch"
-    assert models.choose_recipe(network="tds").start == "scratch"
-    assert models.choose_recipe("current").start == "current"
-    assert models.choose_recipe(steps=7).steps == 7
+    assert personalize.choose_recipe().start == "base"
+    assert personalize.choose_recipe(recipe="streaming").start == "scratch"
+    assert personalize.choose_recipe(network="tds").start == "scratch"
+    assert personalize.choose_recipe("current").start == "current"
+    assert personalize.choose_recipe(steps=7).steps == 7
 
 
 def test_without_torch_training_names_the_extra(
