@@ -120,7 +120,14 @@ class Windows:
         for phrase in session.labels.phrases:
             first, last = self._geometry.due(np.array([phrase.start_frame, phrase.end_frame])).tolist()
             if first >= cores.start and last < cores.stop:
-                yield Window(index, first, last + 1, np.array(phrase.classes, np.int64), None)
+                due = self._geometry.due(np.array(phrase.press_frame)) - first
+                yield Window(
+                    index,
+                    first,
+                    last + 1,
+                    np.array(phrase.classes, np.int64),
+                    due if phrase.press_frame else None,
+                )
 
     def _frames(self, window: Window, emissions: int) -> Float32:
         """The window's frames with a core of `emissions`, zeros where the recording has ended."""

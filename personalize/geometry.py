@@ -90,6 +90,10 @@ class Geometry(NamedTuple):
         """The emission at which the network is to say a key pressed at `press_frame`."""
         return np.floor((press_frame + self.label_delay) / self.stride).astype(np.int64)
 
+    def pressed(self, due: Int64) -> Float64:
+        """The frame at which a key due at emission `due` was pressed: the middle of those that fit."""
+        return np.asarray((due + 0.5) * self.stride - self.label_delay, np.float64)
+
     def cores(self, frames: int) -> range:
         """The emissions of a recording of `frames` whose whole context was recorded."""
         first = math.ceil(self.frames_before / self.stride)

@@ -18,11 +18,21 @@ Int64 = npt.NDArray[np.int64]
 
 
 class Phrase(NamedTuple):
-    """What was typed between two times, no more being known of when; frames from the first sample."""
+    """What was typed between two times; frames from the first sample."""
 
     start_frame: float
     end_frame: float
     classes: tuple[int, ...]
+    press_frame: tuple[float, ...] = ()  # of each class, in order, where an alignment told; else empty
+
+    def shifted(self, frames: float) -> Phrase:
+        """The same, so many frames later."""
+        return Phrase(
+            self.start_frame + frames,
+            self.end_frame + frames,
+            self.classes,
+            tuple(frame + frames for frame in self.press_frame),
+        )
 
 
 @dataclass(frozen=True)
@@ -43,9 +53,7 @@ class Labels:
         """The part that lies wholly in frames start .. stop - 1, counted from `start`."""
         inside = (self.press_frame >= start) & (self.press_frame < stop)
         phrases = tuple(
-            Phrase(p.start_frame - start, p.end_frame - start, p.classes)
-            for p in self.phrases
-            if p.start_frame >= start and p.end_frame < stop
+            p.shifted(-start) for p in self.phrases if p.start_frame >= start and p.end_frame < stop
         )
         return replace(
             self, classes=self.classes[inside], press_frame=self.press_frame[inside] - start, phrases=phrases

@@ -96,6 +96,21 @@ def test_prompts_alone_give_windows_without_times():
     assert batch.emissions.tolist() == [w.stop - w.first for w in found]
 
 
+def test_aligned_prompts_say_when_each_key_is_due():
+    geometry = GEOMETRIES["streaming"]
+    phrases = [Phrase(400, 600, (3, 3), press_frame=(450.0, 500.0)), Phrase(700, 1200, (5,))]
+    windows = Windows([session(phrases=phrases)], geometry, 2.0, 2)
+    rng = np.random.default_rng(0)
+    aligned, other = sorted(windows.epoch(rng), key=lambda w: w.first)
+    due = geometry.due(np.array([450.0, 500.0])) - aligned.first
+    assert aligned.due.tolist() == due.tolist()
+    assert other.due is None
+    batch = windows.batch([aligned, other], None, rng)
+    assert np.flatnonzero(batch.due[0] == 3).tolist() == sorted([*due, *(due + 1)])
+    assert (batch.due[0, aligned.stop - aligned.first :] == IGNORE).all()
+    assert (batch.due[1] == IGNORE).all()
+
+
 def test_mixed_batches_follow_short_windows_by_more_of_their_recording():
     geometry = GEOMETRIES["spatial_lstm"]
     windows = Windows(

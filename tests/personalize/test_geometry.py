@@ -26,6 +26,13 @@ def test_a_key_is_due_where_the_live_path_reads_it_back(press_s):
 
 
 @pytest.mark.parametrize("name", list(NETWORKS))
+def test_a_key_is_due_again_where_it_was_due(name):
+    geometry = Geometry.of(build(name))
+    due = np.arange(50)
+    assert geometry.due(geometry.pressed(due)).tolist() == due.tolist()
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
 def test_a_core_has_all_its_context_and_the_range_is_as_wide_as_that_allows(name):
     geometry = Geometry.of(build(name), warmup_s=0.9, after_s=0.1)
     for frames in (0, 100, 131, 400, 1000):

@@ -4,7 +4,7 @@ import numpy as np
 
 from edge.charset import CHARSET
 from edge.samples import KeyPress, Prompt
-from personalize.labels import labels_of
+from personalize.labels import Phrase, labels_of
 from tests.personalize.toys import START_S, toy_session
 
 
@@ -52,3 +52,10 @@ def test_a_part_counts_from_its_start_and_keeps_whole_phrases_only():
     prompts = (Prompt("a", START_S + 1, START_S + 2), Prompt("b", START_S + 2.2, START_S + 3))
     prompted = labels_of(replace(toy_session(duration_s=4, on_keyboard=False), prompts=prompts))
     assert [CHARSET.render(p.classes) for p in prompted.between(130, 400).phrases] == ["b"]
+
+
+def test_key_times_of_a_phrase_move_with_it():
+    phrase = Phrase(10.0, 30.0, (0, 1), press_frame=(12.0, 20.5))
+    assert phrase.shifted(-4.0) == Phrase(6.0, 26.0, (0, 1), press_frame=(8.0, 16.5))
+    labels = replace(labels_of(toy_session(duration_s=4, on_keyboard=False)), phrases=(phrase,))
+    assert labels.between(5, 40).phrases == (phrase.shifted(-5.0),)
