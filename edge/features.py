@@ -22,6 +22,17 @@ POWER_FLOOR: Final = 1e-6  # added before the logarithm
 HANN: Final[Float64] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)
 HANN.setflags(write=False)
 
+_ANGLE: Final[Float64] = 2 * np.pi * np.outer(np.arange(N_FFT), np.arange(BINS)) / N_FFT
+_WINDOW: Final[Float64] = HANN[:, None] / np.sqrt(np.sum(HANN**2))
+# (64, 66): from the samples of a window to its spectrum, cosines then sines
+BASIS: Final[Float64] = np.concatenate([np.cos(_ANGLE) * _WINDOW, np.sin(_ANGLE) * _WINDOW], 1)
+BASIS.setflags(write=False)
+
+_MIDDLE: Final = N_FFT // 2
+_COSINES: Final[Float64] = BASIS[1 : _MIDDLE + 1, :BINS].copy()  # (32, 33): even about the middle
+_SINES: Final[Float64] = BASIS[1:_MIDDLE, BINS + 1 : -1].copy()  # (31, 31): odd, and 0 in the outer bins
+_BLOCK_FRAMES: Final = 64  # half a second: 0.5 MB an array, so that a block's stay in a core's cache
+
 
 class Frames(NamedTuple):
     """Consecutive frames. Frame i covers samples [16 i, 16 i + 64)."""
@@ -55,16 +66,32 @@ class LogSpectrogram:
             return rest, Frames(
                 np.zeros((0, WRISTS, ELECTRODES, BINS), np.float32), np.zeros((0, WRISTS), np.bool_)
             )
-        windows = np.lib.stride_tricks.sliding_window_view(emg, N_FFT, axis=0)[::HOP]  # (T, W, E, 64)
-        per_window = np.lib.stride_tricks.sliding_window_view(valid, N_FFT, axis=0)[::HOP]  # (T, W, 64)
-        complete = np.logical_and.reduce(per_window, axis=-1)
         values = np.empty((count, WRISTS, ELECTRODES, BINS), np.float32)
-        for start in range(0, count, 1024):  # bounds the float64 scratch of a whole session
-            values[start : start + 1024] = _log_power(windows[start : start + 1024])
-        return rest, Frames(values, complete)
+        for start in range(0, count, _BLOCK_FRAMES):
+            out = values[start : start + _BLOCK_FRAMES]
+            _write_log_power(emg[start * HOP : (start + len(out) - 1) * HOP + N_FFT], out)
+        missing = np.zeros((len(valid) + 1, WRISTS), np.int64)  # samples before each
+        np.cumsum(~valid, axis=0, out=missing[1:])
+        return rest, Frames(values, missing[N_FFT::HOP] == missing[:-N_FFT:HOP])
 
 
-def _log_power(windows: Float32) -> Float32:
-    spectrum = np.fft.rfft(windows.astype(np.float64) * HANN, axis=-1)  # (T, W, E, F)
-    power = (spectrum.real**2 + spectrum.imag**2) / np.sum(HANN**2)
-    return np.log10(power + POWER_FLOOR).astype(np.float32)
+def _write_log_power(emg: Float32, out: Float32) -> None:
+    """From the samples of T windows (16 T + 48, W, E) to (T, W, E, F), by matrix products in float64.
+
+    Samples at the same distance from a window's middle meet the same cosines and opposite sines, and its
+    first has no weight: their sums and differences need half the products. Each frame has products of its
+    own, for their rounding depends on their shape, and must not on how many frames there are.
+    """
+    samples = emg.reshape(len(emg), WRISTS * ELECTRODES).astype(np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(samples, N_FFT, axis=0)[::HOP]  # (T, W*E, 64)
+    first, second = windows[..., 1:_MIDDLE], windows[..., :_MIDDLE:-1]  # n and 64 - n
+    sums = np.empty((len(out), _MIDDLE, samples.shape[1])).swapaxes(1, 2)  # laid out as the samples are
+    np.add(first, second, out=sums[..., :-1])
+    sums[..., -1] = windows[..., _MIDDLE]
+    power = (sums @ _COSINES).astype(np.float32)  # (T, W*E, F)
+    imaginary = ((first - second) @ _SINES).astype(np.float32)  # (T, W*E, F - 2)
+    power *= power
+    imaginary *= imaginary
+    power[..., 1:-1] += imaginary
+    power += np.float32(POWER_FLOOR)
+    np.log10(power, out=out.reshape(power.shape))

@@ -20,6 +20,8 @@ PRIOR_FRAMES: Final = 250.0  # 2 s: a donning's gains differ, so the prior yield
 HORIZON_FRAMES: Final = 7500.0  # 60 s: long against a phrase, short against drift
 VARIANCE_FLOOR: Final = 1e-4  # (log10 power)^2: a dead electrode stays small instead of exploding
 
+_BLOCK_FRAMES: Final = 32  # a quarter of a second: 0.3 MB an array, so that a block's stay in a core's cache
+
 
 class Prior(NamedTuple):
     """Statistics to start from: mean and standard deviation of log10 power, each (W, E, F)."""
@@ -53,17 +55,45 @@ class RunningNorm:
 
     def step(self, state: NormState, frames: Frames) -> tuple[NormState, Float32]:
         """Give (T, W, E, F) normalised frames, each by statistics that include itself and nothing later."""
-        mean, variance, weight = (array.copy() for array in state)
-        out = np.zeros(frames.values.shape, np.float32)
-        for t, valid in enumerate(frames.valid):
-            for wrist in np.flatnonzero(valid):
-                weight[wrist] = min(weight[wrist] + 1.0, self.horizon_frames)
-                before = frames.values[t, wrist] - mean[wrist]
-                mean[wrist] += before / weight[wrist]
-                after = frames.values[t, wrist] - mean[wrist]
-                variance[wrist] += (before * after - variance[wrist]) / weight[wrist]
-                out[t, wrist] = after / np.sqrt(np.maximum(variance[wrist], VARIANCE_FLOOR))
-        return NormState(mean, variance, weight), out
+        out = np.empty(frames.values.shape, np.float32)
+        for start in range(0, len(out), _BLOCK_FRAMES):
+            block = slice(start, start + _BLOCK_FRAMES)
+            state = self._normalize(state, Frames(frames.values[block], frames.valid[block]), out[block])
+        return state, out
+
+    def _normalize(self, state: NormState, frames: Frames, out: Float32) -> NormState:
+        """Write a block's normalised frames to `out`; only what has to wait for the frame before is a loop.
+
+        With n the weight after a frame x: mean' = (1 - 1/n) mean + x / n, and the variance follows
+        (x - mean) (x - mean') in the same way (Welford 1962). A missing frame has no share.
+        """
+        present = frames.valid[:, :, None, None]  # (T, W, 1, 1)
+        grown = np.add.accumulate(np.concatenate([state.weight[None], frames.valid]))[1:]  # (T, W)
+        weight = np.minimum(grown, self.horizon_frames)
+        share = np.where(frames.valid, 1 / weight, 0.0)[:, :, None, None]
+        values = np.where(present, frames.values, np.float32(0)).astype(np.float64)
+        mean = _follow(state.mean, values * share, 1 - share)  # (T + 1, W, E, F)
+        after = values - mean[1:]
+        values -= mean[:-1]
+        values *= after
+        values *= share
+        variance = _follow(state.variance, values, 1 - share)
+        spread = np.sqrt(np.maximum(variance[1:].astype(np.float32), np.float32(VARIANCE_FLOOR)))
+        np.divide(after.astype(np.float32), spread, out=out)
+        out[~frames.valid] = 0
+        return NormState(mean[-1].copy(), variance[-1].copy(), weight[-1])
+
+
+def _follow(start: Float64, steps: Float64, keep: Float64) -> Float64:
+    """The (T + 1, ...) values of y' = keep y + step, the first of them `start`."""
+    path = np.empty((len(steps) + 1, *start.shape))
+    path[0] = before = start
+    kept = np.empty_like(start)
+    for now, step, share in zip(path[1:], steps, keep, strict=True):
+        np.multiply(before, share, out=kept)
+        np.add(kept, step, out=now)
+        before = now
+    return path
 
 
 def prior_from(sessions: Iterable[Frames]) -> Prior:

@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from edge.features import Frames, LogSpectrogram
+from edge.features import BINS, HOP, N_FFT, Frames, LogSpectrogram
 from edge.highpass import HighPass
 from edge.manifest import ModelManifest
 from edge.normalize import Prior, RunningNorm
-from edge.samples import RATE_HZ, Float32
+from edge.samples import ELECTRODES, RATE_HZ, WRISTS, Float32
 from edge.session import Session
 from personalize.labels import Labels, labels_of
 
 Float16 = npt.NDArray[np.float16]
 
-_SLICE_SAMPLES = 60 * RATE_HZ  # bounds the filter's float64 scratch to 31 MB
-_SLICE_FRAMES = 4096  # bounds the normalisation's float32 scratch to 17 MB
+_SLICE_SAMPLES = 8 * RATE_HZ  # bounds the filter's float64 scratch to 4 MB; whole blocks of the filter
+_SLICE_FRAMES = 1024  # bounds the normalisation's float32 scratch to 4 MB
 
 
 def log_power(session: Session) -> Frames:
@@ -26,17 +26,18 @@ def log_power(session: Session) -> Frames:
     highpass, spectrogram = HighPass(), LogSpectrogram()
     filter_state = highpass.initial_state(session.emg_uv[0]) if len(session.emg_uv) else None
     frame_state = spectrogram.initial_state()
-    parts = []
+    count = max(0, (len(session.emg_uv) - N_FFT) // HOP + 1)
+    values = np.empty((count, WRISTS, ELECTRODES, BINS), np.float32)
+    found, at = np.empty((count, WRISTS), np.bool_), 0
     for start in range(0, len(session.emg_uv), _SLICE_SAMPLES):
         emg = session.emg_uv[start : start + _SLICE_SAMPLES]
         if not session.filtered and filter_state is not None:
             filter_state, emg = highpass.step(filter_state, emg)
         valid = session.valid[start : start + _SLICE_SAMPLES]
         frame_state, frames = spectrogram.step(frame_state, emg, valid)
-        parts.append(frames)
-    if not parts:
-        return spectrogram.step(frame_state, session.emg_uv, session.valid)[1]
-    return Frames(np.concatenate([p.values for p in parts]), np.concatenate([p.valid for p in parts]))
+        part = slice(at, at := at + len(frames.values))
+        values[part], found[part] = frames
+    return Frames(values, found)
 
 
 def network_input(frames: Frames, prior: Prior | None) -> Float32:

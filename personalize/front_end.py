@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge.features import BINS, HANN, HOP, N_FFT, POWER_FLOOR
+from edge.features import BASIS, HOP, POWER_FLOOR
 from edge.highpass import CUTOFF_HZ, butterworth
 from edge.manifest import Form, ModelManifest
 from edge.normalize import VARIANCE_FLOOR
@@ -29,7 +29,9 @@ def front_end(manifest: ModelManifest, *, uv_per_lsb: float | None = None, looka
         norm = NormStart(
             scheme.prior.mean, variance, scheme.prior_frames, scheme.horizon_frames, VARIANCE_FLOOR
         )
-    return FrontEnd(_hop_filter(), _basis(), POWER_FLOOR, norm, uv_per_lsb, lookahead)
+    return FrontEnd(
+        _hop_filter(), BASIS.T.astype(np.float32, order="C"), POWER_FLOOR, norm, uv_per_lsb, lookahead
+    )
 
 
 def _hop_filter() -> Float32:
@@ -44,10 +46,3 @@ def _hop_filter() -> Float32:
         outputs[n] = b[0] * x + state[0]
         state = np.stack([b[1] * x - a[1] * outputs[n] + state[1], b[2] * x - a[2] * outputs[n]])
     return np.concatenate([outputs, state]).astype(np.float32)
-
-
-def _basis() -> Float32:
-    """The real spectrum of a windowed frame as a matrix: cosines, then sines, (66, 64)."""
-    angle = 2 * np.pi * np.outer(np.arange(BINS), np.arange(N_FFT)) / N_FFT
-    window = HANN / np.sqrt(np.sum(HANN**2))
-    return np.concatenate([np.cos(angle) * window, np.sin(angle) * window]).astype(np.float32)
