@@ -41,6 +41,12 @@ class BaseCard(BaseModel):
     sha256: str  # of the weights
     normalization: Normalization | None  # over all its wearers: where nothing of a new one is known
 
+    @property
+    def met(self) -> frozenset[str]:
+        """Everybody of whom the base has seen anything, by the id that their recordings name."""
+        simulated = {f"sim-{number}" for number in (*self.users, *self.validation_users)}
+        return frozenset(simulated | set(self.people))
+
 
 def path(network: str = _NETWORK, folder: Path | None = None) -> Path:
     """Where the weights of the base of kind `network` are: of those that ship, or of those in `folder`."""

@@ -27,6 +27,7 @@ from personalize.networks import Network
 from personalize.recipe import Recipe, Start
 from personalize.reference import TorchRuntime, in_long_chunks
 from personalize.report import (
+    BaseRecord,
     CerRecord,
     EvaluationRecord,
     FitReport,
@@ -52,6 +53,7 @@ def personalize_user(
     recipe: Recipe,
     *,
     start: Start | None = None,
+    base_folder: Path | None = None,
     seed: int = 0,
     progress: Progress | None = None,
     teacher: Teacher | None = None,
@@ -61,12 +63,13 @@ def personalize_user(
 
     The last recording is the test: nothing is trained on it or chosen by it, so it also decides, against the
     model in use, whether the new one is surely better (personalize.gate). What a `teacher` taught is for
-    other devices and is not put in use. `start` overrides the recipe's. Raises NotEnoughData, BadInput
-    (BadSession for what `personalize.checks` finds), TrainingFailed; then nothing was kept.
+    other devices and is not put in use. `start` overrides the recipe's, `base_folder` holds other bases than
+    those that ship. Raises NotEnoughData, BadInput (BadSession for what `personalize.checks` finds),
+    TrainingFailed; then nothing was kept.
     """
     started_s = time.monotonic()
     start = start or recipe.start
-    network = starting_network(user, recipe, start, seed)
+    network = starting_network(user, recipe, start, seed, base_folder)
     recordings = gather(user, least_s)
     refuse(recordings.findings)
     lesson = None if teacher is None else _lesson(teacher, user, network, recordings, recipe)
@@ -99,19 +102,22 @@ def personalize_user(
         promoted=decision.promoted,
         gate=_gate_record(decision),
         teacher=None if teacher is None else _teacher_record(teacher, recordings),
+        base=_base_record(user, recipe, base_folder, recordings) if start == "base" else None,
         findings=tuple(f"{found.session}: {found.text}" for found in recordings.findings),
         wall_time_s=round(time.monotonic() - started_s, 1),
     )
     return Personalized(report, _keep(user, network, manifest, report))
 
 
-def starting_network(user: User, recipe: Recipe, start: Start, seed: int) -> Network:
+def starting_network(
+    user: User, recipe: Recipe, start: Start, seed: int, base_folder: Path | None = None
+) -> Network:
     """The network to train. Raises BadInput where `start` has none of the recipe's kind."""
     match start:
         case "scratch":
             return initial_network(recipe.network, seed)
         case "base":
-            network = base.load(recipe.network)
+            network = base.load(recipe.network, base_folder)
         case "current":
             folder = user.current()
             if folder is None:
@@ -156,6 +162,12 @@ def _decide(user: User, new: Heard, recordings: Recordings, *, taught: bool) -> 
 
 def _gate_record(decision: Decision) -> GateRecord:
     return GateRecord(reason=decision.reason, stretches=decision.stretches, probability=decision.probability)
+
+
+def _base_record(user: User, recipe: Recipe, folder: Path | None, recordings: Recordings) -> BaseRecord:
+    card = base.card(recipe.network, folder)
+    met = card.met & {user.id, recordings.test.user}
+    return BaseRecord(sha256=card.sha256, command=card.command, met=tuple(sorted(met)))
 
 
 def _lesson(

@@ -63,6 +63,24 @@ class TeacherRecord(_Record):
     test: CerRecord
 
 
+class BaseRecord(_Record):
+    """The base that training started from."""
+
+    sha256: str  # of its weights
+    command: str  # what made it
+    met: tuple[str, ...]  # whom of those recorded here it was made of
+
+    @property
+    def leak(self) -> str | None:
+        """What must be said beside every figure where it was made of the person it is now fitted to."""
+        if not self.met:
+            return None
+        return (
+            f"the base was made of recordings of {', '.join(self.met)}: if the test is one of them, "
+            "its CER is of what training has seen"
+        )
+
+
 class GateRecord(_Record):
     """Why the model was put in use, or was not."""
 
@@ -95,6 +113,7 @@ class FitReport(_Record):
     findings: tuple[str, ...] = ()  # what is wrong with the recordings and did not stop training
     gate: GateRecord | None = None  # None in reports of before the gate
     teacher: TeacherRecord | None = None
+    base: BaseRecord | None = None  # None from elsewhere, and in reports of before it was recorded
 
     def minutes(self, role: Role) -> float:
         """How many minutes of recordings had `role`."""

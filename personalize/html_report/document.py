@@ -15,6 +15,7 @@ th, td { text-align: right; padding: .18rem .5rem; border-bottom: 1px solid #e3e
 th:first-child, td:first-child { text-align: left }
 svg { display: block; width: 100%; height: auto; overflow: visible }
 .note { color: #60676f } .wide { overflow-x: auto } .wide svg { min-width: 40rem }
+.wide + .wide { margin-top: 1.2rem } summary { cursor: pointer } pre { overflow-x: auto }
 .typed { font: 15px/2 monospace; overflow-wrap: anywhere }
 .typed del { color: #a3001b } .typed ins { color: #7a4300; text-decoration: underline wavy }
 .typed mark { color: #a3001b; background: #fde7ea; text-decoration: underline double }

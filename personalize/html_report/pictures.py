@@ -30,7 +30,8 @@ _LEVELS: Final = (5.0, 10.0, 20.0, 40.0)  # percent from which on a colour begin
 def learning_curve(evaluations: Sequence[EvaluationRecord], best_step: int) -> str:
     """Validation CER by step, the best one marked."""
     width, height, left, bottom = 860, 220, 48, 28
-    top = max(10.0, *(e.validation_cer_percent for e in evaluations))
+    worst = max(e.validation_cer_percent for e in evaluations)
+    top = 20.0 * max(1, math.ceil(worst / 20))  # so that its half is a whole number of tens
     last = max(e.step for e in evaluations) or 1
 
     def at(step: int, percent: float) -> tuple[float, float]:
@@ -80,9 +81,10 @@ def _keycap(
     if count is not None and count.meant:
         hint = f"{name}: {count.meant} typed, {count.wrong} wrong, {count.missed} missed"
     lines = [_text(x + 6, y + 17, name, "start", "on")]
-    if rate is not None:
+    if count is not None and rate is not None:
         lines.append(_text(x + width - 6, y + 17, f"{rate:.0f} %", "end", "on small"))
-        lines.append(_text(x + 6, y + 43, said, "start", "on small"))
+        lines.append(_text(x + width - 6, y + 30, f"of {count.meant}", "end", "on small"))
+        lines.append(_text(x + 6, y + 44, said, "start", "on small"))
     return (
         f"<g><title>{html.escape(hint)}</title>"
         f'<rect class="cell {_level(rate)}" x="{x + 1.5:.1f}" y="{y + 1.5:.1f}" '

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,6 +34,9 @@ def personalize(
             help="base (ships with qwrist), current (the model in use) or scratch (default: the recipe's).",
         ),
     ] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="Start from the base in this folder, which `qwrist pretrain` wrote.")
+    ] = None,
     recipe: Annotated[
         str | None, typer.Option(help="A recipe's name or .yaml file; see `qwrist configs ls`.")
     ] = None,
@@ -49,19 +53,25 @@ def personalize(
 ) -> None:
     """Fit a decoder to a user: the last recording tests, the one before it chooses the epoch."""
     found = UserStore.default().user(user)
-    chosen = choose_recipe(None if start is None else _start(start), recipe, network, steps)
+    chosen = choose_recipe(_start(start, base), recipe, network, steps)
     if dry_run:
-        _rehearse(found, chosen, as_json=as_json)
+        _rehearse(found, chosen, base, as_json=as_json)
         return
-    done = fit(found, chosen, seed)
+    done = fit(found, chosen, seed, base)
+    page = _write_page(found, done.folder)
     if as_json:
-        ui.emit_json(done.report.model_dump(mode="json") | {"folder": str(done.folder)})
+        paths = {"folder": str(done.folder), "report": str(page)}
+        ui.emit_json(done.report.model_dump(mode="json") | paths)
     else:
-        ui.facts(f"Personalised for {user}", _summary(done.report) | {"folder": done.folder})
+        ui.facts(f"Personalised for {user}", _summary(done.report) | {"folder": done.folder, "report": page})
 
 
-def _start(text: str) -> Start:
+def _start(text: str | None, base: Path | None) -> Start | None:
+    if base is not None and text not in (None, "base"):
+        raise BadInput(f"--base names what --from base starts from, and --from is {text!r}; leave one out")
     match text:
+        case None:
+            return None if base is None else "base"
         case "base" | "current" | "scratch":
             return text
         case _:
@@ -82,7 +92,7 @@ def choose_recipe(
     return recipes.override(loaded, {name: value for name, value in changes.items() if value is not None})
 
 
-def fit(user: User, recipe: Recipe, seed: int = 0) -> Personalized:
+def fit(user: User, recipe: Recipe, seed: int = 0, base: Path | None = None) -> Personalized:
     """Personalise with a progress bar. Raises NotEnoughData, BadInput, TrainingFailed."""
     require("torch", "train")
     from personalize.fit import personalize_user
@@ -91,12 +101,20 @@ def fit(user: User, recipe: Recipe, seed: int = 0) -> Personalized:
         return personalize_user(
             user,
             recipe,
+            base_folder=base,
             seed=seed,
             progress=lambda step, total, loss: advance(step, total, f"loss {loss:.2f}"),
         )
 
 
-def _rehearse(user: User, recipe: Recipe, *, as_json: bool) -> None:
+def _write_page(user: User, folder: Path) -> Path:
+    from personalize.html_report.page import write_page
+
+    ui.note("listening once more for the report")
+    return write_page(user, folder)
+
+
+def _rehearse(user: User, recipe: Recipe, base: Path | None, *, as_json: bool) -> None:
     """Announce the run, refuse what training would, and run every stage briefly, export included."""
     require("torch", "train")
     from personalize.checks import refuse
@@ -110,7 +128,7 @@ def _rehearse(user: User, recipe: Recipe, *, as_json: bool) -> None:
         _announce(recordings, recipe)
     refuse(recordings.findings)
     with rehearsal_user(user) as stand_in:
-        done = personalize_user(stand_in, briefly(recipe), least_s=1.0)
+        done = personalize_user(stand_in, briefly(recipe), base_folder=base, least_s=1.0)
         if stand_in.current() != done.folder:
             stand_in.promote(int(done.folder.name))
         compared = lower(stand_in, done.folder).runtimes
@@ -153,6 +171,8 @@ def _summary(report: FitReport) -> dict[str, object]:
         f"({test.insertions} inserted, {test.deletions} missed, {test.substitutions} wrong)",
         "in use": _in_use(report),
     }
+    if report.base is not None and report.base.leak is not None:
+        facts["beware"] = report.base.leak
     if report.findings:
         facts["recordings"] = "; ".join(report.findings)
     if report.test_before is not None:

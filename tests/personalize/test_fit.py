@@ -1,18 +1,19 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from edge.errors import BadInput, BadSession, NotEnoughData
 from edge.session import write_session
 from edge.store import UserStore
-from personalize import recipe, splits
+from personalize import base, recipe, splits
 from personalize.evaluate import evaluate
 from personalize.fit import personalize_user
 from personalize.gathering import gather
 from personalize.model import load_model
 from personalize.reference import TorchRuntime
 from personalize.report import read_report
-from personalize.train import TrainingFailed
+from personalize.train import TrainingFailed, initial_network
 from tests.personalize.toys import toy_session
 
 QUICK = recipe.load("streaming").model_copy(
@@ -112,6 +113,25 @@ def test_starts_that_do_not_exist_are_refused(user):
         personalize_user(user, QUICK, start="current")
     with pytest.raises(BadInput, match="spatial_lstm"):
         personalize_user(user, QUICK.model_copy(update={"network": "spatial_lstm"}), start="base")
+
+
+def test_another_base_is_started_from_and_named_with_whom_it_has_met(user, tmp_path):
+    record(user, *(replace(toy_session(seed, s), user="89335547") for seed, s in ((0, 25), (1, 6))))
+    shipped = personalize_user(user, BARELY, start="base").report
+    assert shipped.base is not None
+    assert shipped.base.sha256 == base.card().sha256
+    assert shipped.base.leak is None
+    network = initial_network("streaming", seed=3)
+    base.write(network, base.imported_card(network, command="made here", people=("1", "89335547")), tmp_path)
+    barely = recipe.override(BARELY, {"learning_rate": 1e-12})
+    report, folder = personalize_user(user, barely, start="base", base_folder=tmp_path)
+    assert report.base is not None
+    assert report.base.sha256 == base.card("streaming", tmp_path).sha256 != shipped.base.sha256
+    assert report.base.met == ("89335547",)
+    assert "89335547" in report.base.leak
+    kept, made = load_model(folder)[0].state_dict(), base.load("streaming", tmp_path).state_dict()
+    assert all(torch.allclose(kept[name], tensor, atol=1e-6) for name, tensor in made.items())
+    assert personalize_user(user, BARELY, start="scratch").report.base is None
 
 
 def test_a_model_that_is_surely_better_replaces_the_one_in_use(user):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -16,7 +18,7 @@ from personalize.html_report.aligned import align
 from personalize.html_report.document import standalone
 from personalize.html_report.findings import Findings, HeardPart
 from personalize.html_report.page import page
-from personalize.report import CerRecord, EvaluationRecord, FitReport, PartRecord
+from personalize.report import BaseRecord, CerRecord, EvaluationRecord, FitReport, PartRecord
 
 MEANT, SAID = CHARSET.labels("a<b&c hello"), CHARSET.labels("a<v&c helxlo")
 
@@ -70,6 +72,24 @@ def test_it_is_told_in_words_too(found: Findings) -> None:
 
 def test_what_was_typed_is_escaped_and_its_errors_are_marked(found: Findings) -> None:
     assert '<p class="typed">a&lt;<mark>v</mark>[b]&amp;c hel<ins>x</ins>lo</p>' in page(found)
+
+
+def test_whatever_casts_doubt_on_the_figures_stands_at_the_top(found: Findings) -> None:
+    record = BaseRecord(sha256="cd" * 32, command="made", met=("ann",))
+    report = found.report.model_copy(update={"findings": ("s1: <dead>",), "base": record})
+    text = page(replace(found, report=report))
+    top = text[: text.index("<h2>")]
+    assert "<li>s1: &lt;dead&gt;</li>" in top
+    assert "made of recordings of ann" in top
+    assert "cd" * 32 in text
+    assert "<li>" not in page(found)
+
+
+def test_the_recipe_and_every_hash_are_there(found: Findings) -> None:
+    text = html.unescape(page(found))
+    assert found.report.recipe.model_dump_json(indent=1) in text
+    for name, value in found.hashes.items():
+        assert f"<td>{name}</td><td>{value}</td>" in text
 
 
 def test_pictures_are_files_of_their_own_and_well_formed(found: Findings) -> None:

@@ -1,0 +1,63 @@
+"""`personalize`, called as a user calls it: what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge.session import write_session
+from edge.store import User, UserStore
+from personalize import base, splits
+from personalize.train import initial_network
+from tests.conftest import Run
+from tests.personalize.toys import toy_session
+
+
+@pytest.fixture
+def ada(home: Path, monkeypatch: pytest.MonkeyPatch) -> User:
+    monkeypatch.setattr(splits, "MIN_TRAINING_S", 10.0)
+    user = UserStore(home).create("ada")
+    for seed, seconds in enumerate((20, 5, 5)):
+        session = replace(toy_session(seed, seconds), user="ada")
+        write_session(user.session_path(user.new_session_name()), session)
+    return user
+
+
+def test_each_fit_writes_its_page(run: Run, ada: User) -> None:
+    answer = run("personalize", "--user", "ada", "--steps", "1", "--json")
+    assert answer.code == 0, answer.err
+    told = json.loads(answer.out)
+    assert Path(told["report"]) == ada.slot(1) / "report.html"
+    page = Path(told["report"]).read_text(encoding="utf-8")
+    assert f"{told['test']['percent']:.1f} %" in page
+    assert told["base"]["sha256"] in page
+    assert str(ada.slot(1) / "report.html") in run("report", "--user", "ada").err
+
+
+def test_a_base_of_ones_own_is_named_and_warned_of(run: Run, ada: User, tmp_path: Path) -> None:
+    network = initial_network("streaming", seed=1)
+    base.write(network, base.imported_card(network, command="here", people=("ada",)), tmp_path / "bases")
+    answer = run("personalize", "--user", "ada", "--steps", "1", "--base", str(tmp_path / "bases"))
+    assert answer.code == 0, answer.err
+    assert "made of recordings of ada" in answer.out
+    assert "made of recordings of ada" in (ada.slot(1) / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--base", "nowhere"), "nowhere holds no base of a streaming network"),
+        (("--base", "nowhere", "--from", "scratch"), "--base names what --from base starts from"),
+        (("--base", "nowhere", "--network", "tds"), "nowhere holds no base of a tds network"),
+    ],
+)
+def test_a_base_that_is_not_there_is_refused(
+    run: Run, ada: User, arguments: tuple[str, ...], sentence: str
+) -> None:
+    answer = run("personalize", "--user", "ada", *arguments)
+    assert answer.code == 2
+    assert sentence in answer.err
+    assert ada.slots() == []
