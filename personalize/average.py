@@ -40,6 +40,17 @@ class WeightAverage:
         finally:
             self._write(own)
 
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The average so far, by the names of the network's tensors."""
+        return self._mean
+
+    def restore(self, tensors: dict[str, Tensor], updates: int) -> None:
+        """Go on from `tensors`, the average over so many updates."""
+        self._updates = updates
+        for name, mean in self._mean.items():
+            mean.copy_(tensors[name])
+
     def _tensors(self) -> list[tuple[str, Tensor]]:
         state = self._network.state_dict()
         return [(name, state[name]) for name in self._mean]

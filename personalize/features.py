@@ -1,4 +1,4 @@
-"""From a recording to what a network is given, by the very code that runs live, in slices of a minute."""
+"""From a recording to what a network is given, by the very code that runs live, in slices."""
 
 from __future__ import annotations
 
