@@ -23,6 +23,10 @@ from personalize.labels import Int64, Labels, Phrase
 # Nats a key; a prompt that scores less is left to plain CTC. The shipped base as it is, on simulated wearers
 # 31 and 32, medium and mid: of prompts that were typed 99 % score more, of other prompts' texts 4 %.
 LEAST_SCORE: Final = -5.3
+# Where an alignment is not believed: at a key less probable than this, and between keys where a blank is less
+# probable than that (a slip, a correction, a Shift: prompts do not say these).
+_KEY: Final = np.log(0.2)
+_BLANK: Final = np.log(0.5)
 
 
 class Alignment(NamedTuple):
@@ -134,12 +138,30 @@ def align_phrases(
     return Aligned(replace(labels, phrases=phrases), len(phrases), usable)
 
 
+def doubtful(log_probs: Float32, classes: Sequence[int], found: Alignment) -> Int64:
+    """The (T, K) emissions of which `found` may be wrong: the network says something else there.
+
+    Where it does not hear a key, that key can be anywhere between its neighbours.
+    """
+    doubt = log_probs[:, CHARSET.blank] < _BLANK
+    after = [*found.first[1:], len(log_probs)]
+    before = [0, *found.stop[:-1]]
+    for first, stop in zip(found.first, found.stop, strict=True):
+        doubt[first:stop] = False
+    for i, (label, first, stop) in enumerate(zip(classes, found.first, found.stop, strict=True)):
+        if log_probs[first:stop, label].max() < _KEY:
+            doubt[before[i] : after[i]] = True
+    return np.flatnonzero(doubt).astype(np.int64)
+
+
 def _timed(phrase: Phrase, log_probs: Float32, geometry: Geometry, least_score: float) -> Phrase:
     first, last = geometry.due(np.array([phrase.start_frame, phrase.end_frame])).tolist()
     first = max(first, 0)
     said = log_probs[first : last + 1]
-    if len(said) < fewest_emissions(phrase.classes):
-        return phrase._replace(press_frame=())
-    found = align(said, phrase.classes)
-    times = () if found.score < least_score else tuple(geometry.pressed(first + found.first).tolist())
-    return phrase._replace(press_frame=times)
+    if len(said) >= fewest_emissions(phrase.classes):
+        found = align(said, phrase.classes)
+        if found.score >= least_score:
+            emissions = found.first, doubtful(said, phrase.classes, found)
+            pressed, doubt = (tuple(geometry.pressed(first + part).tolist()) for part in emissions)
+            return phrase._replace(press_frame=pressed, doubt_frame=doubt)
+    return phrase._replace(press_frame=(), doubt_frame=())

@@ -19,6 +19,7 @@ from personalize.labels import Int64
 from personalize.recipe import Augmentation
 
 IGNORE = -1  # an emission of which it is not known what is due
+_NOWHERE = np.zeros(0, np.int64)
 
 
 class Window(NamedTuple):
@@ -29,6 +30,7 @@ class Window(NamedTuple):
     stop: int
     classes: Int64  # (N,) in order
     due: Int64 | None  # (N,) emissions from `first`; None where only the order is known
+    doubt: Int64 = _NOWHERE  # emissions from `first` at which, all the same, it is not known what is due
 
 
 class Batch(NamedTuple):
@@ -98,36 +100,55 @@ class Windows:
             skip=self._geometry.warmup // self._geometry.stride,
             classes=torch.from_numpy(np.concatenate([window.classes for window in windows])),
             counts=torch.tensor([len(window.classes) for window in windows]),
-            due=torch.from_numpy(np.stack([self._due(window, longest) for window in windows])),
+            due=torch.from_numpy(np.stack([self._targets(window, longest) for window in windows])),
             windows=tuple(windows),
         )
 
     def _timed(self, index: int, session: FramedSession, rng: np.random.Generator) -> Iterator[Window]:
         cores = self._geometry.cores(len(session.values))
-        due = self._geometry.due(session.labels.press_frame)
-        slack = len(cores) - self._core
-        if slack < 0:
-            return
-        phase = int(rng.integers(min(slack + 1, self._core)))
-        for first in range(cores.start + phase, cores.stop - self._core + 1, self._core):
-            inside = slice(*np.searchsorted(due, [first, first + self._core]))
-            yield Window(
-                index, first, first + self._core, session.labels.classes[inside], due[inside] - first
+        due = self._geometry.due(session.labels.press_frame) - cores.start
+        if len(cores) >= self._core:
+            yield from self._cut(
+                Window(index, cores.start, cores.stop, session.labels.classes, due), due, rng
             )
 
     def _prompted(self, index: int, session: FramedSession, rng: np.random.Generator) -> Iterator[Window]:
         cores = self._geometry.cores(len(session.values))
         for phrase in session.labels.phrases:
-            first, last = self._geometry.due(np.array([phrase.start_frame, phrase.end_frame])).tolist()
-            if first >= cores.start and last < cores.stop:
-                due = self._geometry.due(np.array(phrase.press_frame)) - first
-                yield Window(
-                    index,
-                    first,
-                    last + 1,
-                    np.array(phrase.classes, np.int64),
-                    due if phrase.press_frame else None,
-                )
+            first, last = self._due([phrase.start_frame, phrase.end_frame]).tolist()
+            if first < cores.start or last >= cores.stop:
+                continue
+            whole = Window(index, first, last + 1, np.array(phrase.classes, np.int64), None)
+            if not phrase.press_frame:
+                yield whole
+                continue
+            due = self._due(phrase.press_frame) - first
+            whole = whole._replace(due=due, doubt=self._due(phrase.doubt_frame) - first)
+            if last + 1 - first < self._core:
+                yield whole
+            else:
+                yield from self._cut(whole, due, rng)
+
+    def _cut(self, whole: Window, due: Int64, rng: np.random.Generator) -> Iterator[Window]:
+        """Windows of one length out of a longer one of which it is known what is `due` when."""
+        slack = whole.stop - whole.first - self._core
+        phase = int(rng.integers(min(slack + 1, self._core)))
+        for start in range(phase, slack + 1, self._core):
+            stop = start + self._core
+            inside = slice(*np.searchsorted(due, [start, stop]))
+            doubt = whole.doubt[slice(*np.searchsorted(whole.doubt, [start, stop]))]
+            first = whole.first + start
+            yield Window(
+                whole.session,
+                first,
+                first + self._core,
+                whole.classes[inside],
+                due[inside] - start,
+                doubt - start,
+            )
+
+    def _due(self, frames: Sequence[float]) -> Int64:
+        return self._geometry.due(np.array(frames, np.float64))
 
     def _frames(self, window: Window, emissions: int) -> Float32:
         """The window's frames with a core of `emissions`, zeros where the recording has ended."""
@@ -138,7 +159,7 @@ class Windows:
         frames[: len(found)] = found
         return frames
 
-    def _due(self, window: Window, emissions: int) -> Int64:
+    def _targets(self, window: Window, emissions: int) -> Int64:
         due = np.full(emissions, IGNORE, np.int64)
         if window.due is None:
             return due
@@ -146,4 +167,5 @@ class Windows:
         due[:core] = CHARSET.blank
         for emission, label in zip(window.due.tolist(), window.classes.tolist(), strict=True):
             due[emission : min(emission + self._emissions_per_key, core)] = label
+        due[window.doubt] = IGNORE
         return due

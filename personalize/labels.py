@@ -24,6 +24,7 @@ class Phrase(NamedTuple):
     end_frame: float
     classes: tuple[int, ...]
     press_frame: tuple[float, ...] = ()  # of each class, in order, where an alignment told; else empty
+    doubt_frame: tuple[float, ...] = ()  # where the alignment may be wrong: about these it tells nothing
 
     def shifted(self, frames: float) -> Phrase:
         """The same, so many frames later."""
@@ -32,6 +33,7 @@ class Phrase(NamedTuple):
             self.end_frame + frames,
             self.classes,
             tuple(frame + frames for frame in self.press_frame),
+            tuple(frame + frames for frame in self.doubt_frame),
         )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edge.charset import CHARSET
 from edge.ctc import greedy
 from edge.errors import BadInput
-from personalize.alignment import align, align_phrases, fewest_emissions
+from personalize.alignment import align, align_phrases, doubtful, fewest_emissions
 from personalize.geometry import Geometry
 from personalize.labels import Labels, Phrase
 
@@ -113,6 +113,19 @@ def test_emissions_that_are_not_numbers_are_refused():
         align(np.full((4, K), np.nan, np.float32), [A])
 
 
+def test_doubt_is_where_the_network_says_something_else():
+    said = saying([BLANK, A, C, BLANK, B, BLANK, BLANK, BLANK, A, BLANK], confidence=0.99)
+    assert align(said, [A, B, A]).first.tolist() == [1, 4, 8]
+    assert doubtful(said, [A, B, A], align(said, [A, B, A])).tolist() == [2], "a slip between two keys"
+    unheard = [B, A, A]
+    found = align(said[3:], unheard)
+    everywhere = doubtful(said[3:], unheard, found)
+    first, stop = int(found.first[1]), int(found.first[2])
+    assert set(range(found.stop[0], stop)) <= set(everywhere.tolist()), "the key in between was not heard"
+    assert first in everywhere
+    assert int(found.first[0]) not in everywhere
+
+
 def prompted(*phrases):
     none = np.zeros(0)
     return Labels(timed=False, classes=none.astype(np.int64), press_frame=none, phrases=phrases)
@@ -126,7 +139,11 @@ def test_phrases_get_the_times_at_which_their_keys_are_due():
     (phrase,) = found.labels.phrases
     assert EACH.due(np.array(phrase.press_frame)).tolist() == [12, 20]
     assert (found.prompts, found.usable) == (1, 1)
+    assert phrase.doubt_frame == ()
     assert greedy(saying(path)) == list(phrase.classes)
+    path[30] = C
+    (doubted,) = align_phrases(saying(path), labels, EACH).labels.phrases
+    assert EACH.due(np.array(doubted.doubt_frame)).tolist() == [30]
 
 
 def test_a_prompt_that_is_not_heard_or_too_short_keeps_no_times():

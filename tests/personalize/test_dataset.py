@@ -98,7 +98,7 @@ def test_prompts_alone_give_windows_without_times():
 
 def test_aligned_prompts_say_when_each_key_is_due():
     geometry = GEOMETRIES["streaming"]
-    phrases = [Phrase(400, 600, (3, 3), press_frame=(450.0, 500.0)), Phrase(700, 1200, (5,))]
+    phrases = [Phrase(400, 600, (3, 3), (450.0, 500.0), (550.0, 552.0)), Phrase(700, 1200, (5,))]
     windows = Windows([session(phrases=phrases)], geometry, 2.0, 2)
     rng = np.random.default_rng(0)
     aligned, other = sorted(windows.epoch(rng), key=lambda w: w.first)
@@ -107,8 +107,32 @@ def test_aligned_prompts_say_when_each_key_is_due():
     assert other.due is None
     batch = windows.batch([aligned, other], None, rng)
     assert np.flatnonzero(batch.due[0] == 3).tolist() == sorted([*due, *(due + 1)])
-    assert (batch.due[0, aligned.stop - aligned.first :] == IGNORE).all()
+    doubt = geometry.due(np.array([550.0, 552.0])) - aligned.first
+    core = aligned.stop - aligned.first
+    assert np.flatnonzero(batch.due[0] == IGNORE).tolist() == [*doubt, *range(core, batch.due.shape[1])]
     assert (batch.due[1] == IGNORE).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_long_aligned_prompts_are_cut_into_windows_anywhere(seed):
+    geometry = GEOMETRIES["streaming"]
+    times = tuple(np.arange(310.0, 1190.0, 11.0).tolist())
+    classes = tuple(range(len(times)))
+    recording = session(phrases=[Phrase(300, 1200, classes, times, (400.0, 800.0))])
+    windows = Windows([recording], geometry, 2.0, 1)
+    rng = np.random.default_rng(seed)
+    found = windows.epoch(rng)
+    assert len(found) in (2, 3), "7.2 s"
+    due, doubt = (geometry.due(np.array(frames)) for frames in (times, (400.0, 800.0)))
+    for window, targets in zip(found, windows.batch(found, None, rng).due, strict=True):
+        assert window.stop - window.first == 125
+        assert window.first >= geometry.due(np.array([300.0]))[0]
+        inside = (due >= window.first) & (due < window.stop)
+        assert window.classes.tolist() == np.flatnonzero(inside).tolist()
+        assert window.due.tolist() == (due[inside] - window.first).tolist()
+        unknown = [e - window.first for e in doubt.tolist() if window.first <= e < window.stop]
+        assert np.flatnonzero(targets == IGNORE).tolist() == unknown
 
 
 def test_mixed_batches_follow_short_windows_by_more_of_their_recording():

@@ -55,7 +55,7 @@ def test_a_part_counts_from_its_start_and_keeps_whole_phrases_only():
 
 
 def test_key_times_of_a_phrase_move_with_it():
-    phrase = Phrase(10.0, 30.0, (0, 1), press_frame=(12.0, 20.5))
-    assert phrase.shifted(-4.0) == Phrase(6.0, 26.0, (0, 1), press_frame=(8.0, 16.5))
+    phrase = Phrase(10.0, 30.0, (0, 1), press_frame=(12.0, 20.5), doubt_frame=(15.0,))
+    assert phrase.shifted(-4.0) == Phrase(6.0, 26.0, (0, 1), press_frame=(8.0, 16.5), doubt_frame=(11.0,))
     labels = replace(labels_of(toy_session(duration_s=4, on_keyboard=False)), phrases=(phrase,))
     assert labels.between(5, 40).phrases == (phrase.shifted(-5.0),)
