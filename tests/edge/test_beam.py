@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,12 @@ from edge.lm import Weighted, build
 from edge.lm.ngram import NgramModel
 from edge.lm.symbols import OF_LABEL
 from edge.samples import Float32
+from personalize import base
+from personalize.evaluate import session_emissions
+from personalize.model import describe
+from personalize.reference import TorchRuntime, in_long_chunks
+from simulate.recording import to_session
+from simulate.wearer import Wearer
 from tests.edge.making import cut
 
 A, B, Q = (CHARSET.index(c) for c in "abq")
@@ -92,18 +99,66 @@ def test_it_is_the_search_of_the_textbooks(seed: int, length: int, width: int, w
     assert tuple(decode_all(beam, log_probs)) == plain(beam, log_probs)
 
 
-def test_an_independent_decoder_reads_the_same() -> None:
+def independent(log_probs: Float32, floor: float) -> list[int]:
+    """What fast-ctc-decode reads at beam 50."""
     fast = pytest.importorskip("fast_ctc_decode", reason="fast-ctc-decode is not installed (the dev extra)")
-    alphabet = [chr(0x100 + label) for label in range(CHARSET.num_classes)]  # its blank comes first
-    beam = Beam(window=10_000, open_keys=300, tried=CHARSET.blank)
+    alphabet = "".join(chr(0x100 + label) for label in range(CHARSET.num_classes))  # its blank comes first
+    first = np.exp(np.roll(log_probs, 1, axis=1))
+    text, _ = fast.beam_search(first, alphabet, beam_size=50, beam_cut_threshold=math.exp(floor))
+    return [ord(c) - 0x101 for c in text]
+
+
+UNBOUNDED = Beam(window=10_000, open_keys=300, tried=CHARSET.blank)
+
+
+def test_an_independent_decoder_reads_the_same() -> None:
     for seed in range(20):
         log_probs = emissions(seed, 300, sharpness=2.5, quiet=3.0)
-        first = np.exp(np.roll(log_probs, 1, axis=1))
-        text, _ = fast.beam_search(
-            first, "".join(alphabet), beam_size=50, beam_cut_threshold=math.exp(beam.floor)
-        )
-        assert decode_all(beam, log_probs) == [ord(c) - 0x101 for c in text]
-        assert text
+        read = decode_all(UNBOUNDED, log_probs)
+        assert read == independent(log_probs, UNBOUNDED.floor)
+        assert read
+
+
+def log_probability(log_probs: Float32, labels: list[int]) -> float:
+    """Of all paths that say `labels`: CTC's forward pass in float64, with nothing pruned."""
+    loss = torch.nn.functional.ctc_loss(
+        torch.from_numpy(log_probs).double()[:, None],
+        torch.tensor([labels]),
+        torch.tensor([len(log_probs)]),
+        torch.tensor([len(labels)]),
+        blank=CHARSET.blank,
+        reduction="sum",
+    )
+    return -float(loss)
+
+
+def heard_of_a_stranger() -> Float32:
+    """The shipped base on a simulated wearer whom it never met: unsure, as a decoder must bear it."""
+    session = to_session(Wearer(31).perform(0, duration_s=200.0))
+    network, prior = base.load(), base.card().normalization.prior
+    manifest = describe(network, user="sim", simulated=True, sides=frozenset(session.sides), prior=prior)
+    return session_emissions(TorchRuntime(network, in_long_chunks(manifest.form)), manifest, session)
+
+
+@pytest.mark.slow
+def test_it_reads_the_same_of_hundreds_of_emissions_random_and_a_networks() -> None:
+    """Where the two part, over a hypothesis that float32 prunes there and float64 here, ours is likelier."""
+    heard = heard_of_a_stranger()
+    tried = [heard[at : at + 125] for at in range(0, len(heard) - 124, 125)]  # of 2 s
+    tried += [
+        emissions(seed, 120, sharpness, quiet)
+        for seed in range(1000, 1040)
+        for sharpness in (1.5, 2.5, 4.0)
+        for quiet in (0.0, 3.0)
+    ]
+    assert len(tried) >= 300
+    parted = []
+    for log_probs in tried:
+        ours, theirs = decode_all(UNBOUNDED, log_probs), independent(log_probs, UNBOUNDED.floor)
+        if ours != theirs:
+            parted.append(log_probability(log_probs, ours) - log_probability(log_probs, theirs))
+    assert len(parted) <= len(tried) // 100
+    assert all(gain > 0 for gain in parted)
 
 
 def followed(beam: Beam, log_probs: Float32, at: list[int]) -> tuple[BeamState, list[Said], list[list[Said]]]:
