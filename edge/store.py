@@ -166,6 +166,10 @@ class User:
         self._point(*history[:-1])
         return path
 
+    def scratch(self, name: Literal["frames", "unfinished"]) -> Path:
+        """Where what can be made again is kept; who writes makes it, and `forget` removes it too."""
+        return self._folder(name)
+
     @property
     def _pointer(self) -> Path:
         return self._folder("models") / "current.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +14,8 @@ from edge.normalize import prior_from
 from edge.scoring import Cer
 from edge.session import Session
 from edge.store import User
-from personalize import base
-from personalize.checkpoint import parameter_count
+from personalize import base, resume
+from personalize.checkpoint import FILE_NAME, parameter_count
 from personalize.checks import refuse
 from personalize.evaluate import score_emissions, session_emissions
 from personalize.gate import Decision, Heard, decide
@@ -65,7 +66,7 @@ def personalize_user(
     model in use, whether the new one is surely better (personalize.gate). What a `teacher` taught is for
     other devices and is not put in use. `start` overrides the recipe's, `base_folder` holds other bases than
     those that ship. Raises NotEnoughData, BadInput (BadSession for what `personalize.checks` finds),
-    TrainingFailed; then nothing was kept.
+    TrainingFailed; then no model was kept. What was killed goes on when called again (personalize.resume).
     """
     started_s = time.monotonic()
     start = start or recipe.start
@@ -80,7 +81,8 @@ def personalize_user(
     before = None if start == "scratch" else _test(network, manifest, recordings.test)
     prepared = recordings.prepared(prior)
     cuts = recordings.cut("train", prepared), recordings.cut("validation", prepared)
-    training = train(network, *cuts, recipe, seed=seed, progress=progress, loss=lesson)
+    unfinished = _unfinished(user, teacher)
+    training = train(network, *cuts, recipe, seed=seed, progress=progress, loss=lesson, unfinished=unfinished)
     heard = _hear(network, manifest, recordings.test)
     decision = _decide(user, heard, recordings, taught=teacher is not None)
     report = FitReport(
@@ -129,6 +131,14 @@ def starting_network(
             "start from scratch, or choose a recipe for it"
         )
     return network
+
+
+def _unfinished(user: User, teacher: Teacher | None) -> Path:
+    """Where training is kept until all is done; what a teacher taught apart, by the teacher's weights."""
+    folder = user.scratch("unfinished")
+    if teacher is None:
+        return folder
+    return folder / hashlib.sha256((teacher.folder / FILE_NAME).read_bytes()).hexdigest()
 
 
 def _is_normalized(network: Network) -> bool:
@@ -216,4 +226,5 @@ def _keep(user: User, network: Network, manifest: ModelManifest, report: FitRepo
     number = user.slots()[-1]
     if report.promoted:
         user.promote(number)
+    resume.clear(user.scratch("unfinished"))
     return user.slot(number)

@@ -10,6 +10,7 @@ from edge.normalize import Prior
 from edge.samples import Side
 from edge.session import Session, read_session
 from edge.store import User
+from personalize.cache import FrameCache
 from personalize.checks import Finding, check_session, check_users
 from personalize.features import FramedSession
 from personalize.splits import Part, Role, split
@@ -50,9 +51,10 @@ def gather(user: User, least_s: float | None = None) -> Recordings:
     sides: set[Side] = set()
     simulated = False
     session = None
+    cache = FrameCache(user.scratch("frames"))
     for path in user.sessions():
         session = read_session(path)
-        framed.append(FramedSession.of(session, name=path.stem))
+        framed.append(cache.framed(session, name=path.stem))
         findings += check_session(session, framed[-1])
         owners.append((path.stem, session.user))
         sides |= set(session.sides)

@@ -111,7 +111,7 @@ def read(folder: Path, name: str) -> Snapshot | None:
 
 def kept_steps(folder: Path) -> int:
     """How many steps of training the folder spares those who go on."""
-    found = (read(folder, path.name.removesuffix(_SUFFIX)) for path in folder.glob(f"*{_SUFFIX}"))
+    found = (read(folder, path.name.removesuffix(_SUFFIX)) for path in folder.rglob(f"*{_SUFFIX}"))
     return sum(snapshot.figures.step for snapshot in found if snapshot is not None)
 
 

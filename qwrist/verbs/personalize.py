@@ -96,15 +96,25 @@ def fit(user: User, recipe: Recipe, seed: int = 0, base: Path | None = None) -> 
     """Personalise with a progress bar. Raises NotEnoughData, BadInput, TrainingFailed."""
     require("torch", "train")
     from personalize.fit import personalize_user
+    from personalize.resume import kept_steps
 
-    with ui.progress(f"training {recipe.network}") as advance:
-        return personalize_user(
-            user,
-            recipe,
-            base_folder=base,
-            seed=seed,
-            progress=lambda step, total, loss: advance(step, total, f"loss {loss:.2f}"),
+    try:
+        with ui.progress(f"training {recipe.network}") as advance:
+            return personalize_user(
+                user,
+                recipe,
+                base_folder=base,
+                seed=seed,
+                progress=lambda step, total, loss: advance(step, total, f"loss {loss:.2f}"),
+            )
+    except KeyboardInterrupt:
+        steps = kept_steps(user.scratch("unfinished"))
+        ui.note(
+            f"stopped; {steps} of {recipe.steps} steps are kept, and the same command goes on from there"
+            if steps
+            else "stopped before anything was worth keeping; the same command starts anew"
         )
+        raise
 
 
 def _write_page(user: User, folder: Path) -> Path:

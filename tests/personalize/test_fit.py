@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -7,7 +8,9 @@ from edge.errors import BadInput, BadSession, NotEnoughData
 from edge.session import write_session
 from edge.store import UserStore
 from personalize import base, recipe, splits
+from personalize import train as train_module
 from personalize.evaluate import evaluate
+from personalize.features import FramedSession
 from personalize.fit import personalize_user
 from personalize.gathering import gather
 from personalize.model import load_model
@@ -172,3 +175,50 @@ def test_a_dead_electrode_is_in_the_report(user):
     report, _ = personalize_user(user, BARELY)
     assert len(report.findings) == 1
     assert report.findings[0].startswith("session-0001: electrode 3 of the left band")
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_what_was_killed_goes_on_and_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_module, "_SAVED_EVERY_S", 0.0)
+    few = QUICK.model_copy(update={"steps": 6, "window_s": 1.0})
+    users = [UserStore(tmp_path).create(name) for name in ("whole", "killed")]
+    for user in users:
+        record(user, toy_session(0, 15), toy_session(1, 6), toy_session(3, 6))
+    steps = []
+
+    def until(last):
+        def progress(step, _total, _loss):
+            steps.append(step)
+            if step == last:
+                raise Killed
+
+        return progress
+
+    whole = personalize_user(users[0], few, progress=until(None))
+    with pytest.raises(Killed):
+        personalize_user(users[1], few, progress=until(4))
+    assert users[1].slots() == []
+    assert any(users[1].scratch("unfinished").iterdir())
+    steps.clear()
+    again = personalize_user(users[1], few, progress=until(None))
+    assert steps == [4, 5, 6]
+    assert not users[1].scratch("unfinished").exists(), "what is done is not kept twice"
+    (one, _), (other, _) = load_model(whole.folder), load_model(again.folder)
+    assert all(torch.equal(one.state_dict()[name], other.state_dict()[name]) for name in one.state_dict())
+    assert again.report.evaluations == whole.report.evaluations
+
+
+def test_frames_are_made_once_and_forgotten_with_their_user(user, tmp_path, monkeypatch):
+    record(user, toy_session(0, 15), toy_session(1, 6), toy_session(3, 6))
+    first = gather(user)
+    assert len(list(user.scratch("frames").iterdir())) == 3
+    monkeypatch.setattr(FramedSession, "of", None)
+    second = gather(user)
+    for one, other in zip(first.sessions, second.sessions, strict=True):
+        assert one.name == other.name
+        np.testing.assert_array_equal(one.values, other.values)
+    UserStore(tmp_path).forget("ada")
+    assert not user.scratch("frames").exists()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -27,8 +32,15 @@ QUICK = recipe.load("streaming").model_copy(
 )
 
 
+ROOT = Path(__file__).parents[2]
+
+
 @pytest.fixture(scope="module")
 def keyboard():
+    return prepared()
+
+
+def prepared():
     framed = [FramedSession.of(toy_session(seed, 6)) for seed in range(2)]
     prior = prior_from(session.frames for session in framed)
     return [session.prepared(prior) for session in framed]
@@ -134,6 +146,31 @@ def test_the_folder_is_for_its_user_alone(keyboard, tmp_path):
     run(keyboard, tmp_path / "unfinished")
     assert (tmp_path / "unfinished").stat().st_mode & 0o777 == 0o700
     assert [path.stat().st_mode & 0o777 for path in (tmp_path / "unfinished").iterdir()] == [0o600]
+
+
+_CHILD = """
+import os, signal, sys
+from pathlib import Path
+from tests.personalize import test_resume as here
+here.train_module._SAVED_EVERY_S = 0.0
+
+class Killed(BaseException):
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+here.Killed = Killed
+here.run(here.prepared(), Path(sys.argv[1]), killed_after=5)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_a_process_that_was_killed_is_no_exception(keyboard, whole, tmp_path):
+    child = subprocess.run([sys.executable, "-c", _CHILD, tmp_path], cwd=ROOT, check=False, timeout=120)
+    assert child.returncode == -signal.SIGKILL
+    again = run(keyboard, tmp_path)
+    assert again[2] == list(range(5, STEPS + 1))
+    assert_same(again, whole)
 
 
 def _without_figures():

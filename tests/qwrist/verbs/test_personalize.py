@@ -11,6 +11,7 @@ import pytest
 from edge.session import write_session
 from edge.store import User, UserStore
 from personalize import base, splits
+from personalize import train as train_module
 from personalize.train import initial_network
 from tests.conftest import Run
 from tests.personalize.toys import toy_session
@@ -61,3 +62,26 @@ def test_a_base_that_is_not_there_is_refused(
     assert answer.code == 2
     assert sentence in answer.err
     assert ada.slots() == []
+
+
+def test_an_interruption_says_how_far_it_came_and_the_same_command_goes_on(
+    run: Run, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("personalize", "--user", "ada", "--steps", "3", "--json")
+    monkeypatch.setattr(train_module, "_SAVED_EVERY_S", 0.0)
+    update, steps = train_module._update, []
+
+    def interrupted(*told: object) -> float:
+        steps.append(told[4])
+        if steps == [1, 2, 3]:
+            raise KeyboardInterrupt
+        return update(*told)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(train_module, "_update", interrupted)
+    answer = run(*command)
+    assert answer.code != 0
+    assert "2 of 3 steps are kept, and the same command goes on from there" in answer.err
+    assert ada.slots() == []
+    assert run(*command).code == 0
+    assert steps == [1, 2, 3, 3]
+    assert ada.slots() == [1]
