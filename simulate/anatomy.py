@@ -6,6 +6,7 @@ right hands share one table. Radii are fractions of the wrist's: 0 its axis, 1 t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -71,6 +72,11 @@ class MotorUnits:
     def grow(cls, rng: np.random.Generator) -> MotorUnits:
         """One person's forearm."""
         return cls._join([_muscle_units(index, muscle, rng) for index, muscle in enumerate(MUSCLES)])
+
+    def without(self, missing: Collection[str]) -> MotorUnits:
+        """The same forearm in which the muscles of these names, all in MUSCLES, are silent or gone."""
+        kept = ~np.isin(self.muscle, [i for i, muscle in enumerate(MUSCLES) if muscle.name in missing])
+        return MotorUnits(*(getattr(self, name)[kept] for name in self.__dataclass_fields__))
 
     @classmethod
     def _join(cls, parts: list[MotorUnits]) -> MotorUnits:

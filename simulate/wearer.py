@@ -18,7 +18,7 @@ import numpy as np
 from edge.errors import BadInput
 from edge.prompts import prompt_deck
 from edge.samples import ELECTRODES, RATE_HZ, SIDES, WRISTS, Bool, Float32, KeyPress, Prompt, Side
-from simulate.anatomy import MotorUnits
+from simulate.anatomy import MUSCLES, MotorUnits
 from simulate.difficulty import Difficulty, preset
 from simulate.electronics import Electronics
 from simulate.firing import fire
@@ -56,12 +56,14 @@ class Performance:
 class Wearer:
     """A person: forearms, typing and motor habits follow from `user`, a session's chances from its number.
 
-    Raises BadInput for a negative user, an unknown difficulty, or sides other than left, right or both.
+    Raises BadInput for a negative user, an unknown difficulty, sides other than left, right or both, or a
+    missing muscle that no forearm has.
     """
 
     user: int
     difficulty: Difficulty | str = "medium"
     sides: tuple[Side, ...] = SIDES
+    missing: tuple[str, ...] = ()  # muscles (simulate.anatomy) of both forearms that make no movement
 
     def __post_init__(self) -> None:
         if self.user < 0:
@@ -70,6 +72,9 @@ class Wearer:
             raise BadInput(f"sides is {self.sides!r}; expected ('left', 'right'), ('left',) or ('right',)")
         if isinstance(self.difficulty, str):
             preset(self.difficulty)  # an unknown name is refused here, not at the first session
+        names = [muscle.name for muscle in MUSCLES]
+        if unknown := sorted(set(self.missing) - set(names)):
+            raise BadInput(f"there is no muscle {unknown[0]!r} to be missing; choose of {', '.join(names)}")
 
     def perform(
         self, session: int, *, duration_s: float | None = None, prompts: Sequence[str] | None = None
@@ -133,7 +138,10 @@ class Wearer:
 
     @cached_property
     def _units(self) -> dict[Side, MotorUnits]:
-        return {side: MotorUnits.grow(stream("anatomy", self.user, SIDES.index(side))) for side in self.sides}
+        grown = {
+            side: MotorUnits.grow(stream("anatomy", self.user, SIDES.index(side))) for side in self.sides
+        }
+        return {side: units.without(self.missing) for side, units in grown.items()}
 
     @cached_property
     def _hands(self) -> dict[Side, Hand]:

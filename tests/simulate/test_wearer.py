@@ -129,3 +129,20 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(refused, says):
 
 def test_presets_are_found_by_name():
     assert [preset(name).name for name in presets()] == list(presets()) == ["medium", "mid", "hard"]
+
+
+def test_a_missing_muscle_is_missing_and_the_fingers_without_it_type_on(performance):
+    ring_finger = ("FDS4", "EDC4")
+    other = Wearer(4, missing=ring_finger).perform(0, duration_s=SHORT_S)
+    assert other.keys == performance.keys
+    power = [np.square(filtered(one)).mean((0, 1)).sum() for one in (other, performance)]
+    assert 0.5 < power[0] / power[1] < 0.98
+    units = Wearer(4)._units["left"]
+    kept = units.without(ring_finger)
+    assert set(np.unique(units.muscle)) - set(np.unique(kept.muscle)) == {2, 12}
+    assert units.without(()).muscle.tolist() == units.muscle.tolist()
+
+
+def test_a_muscle_that_nobody_has_is_refused():
+    with pytest.raises(BadInput, match="no muscle 'biceps'"):
+        Wearer(4, missing=("biceps",))
