@@ -35,6 +35,7 @@ from safetensors.numpy import save
 from edge.features import FRAME_RATE_HZ
 from edge.files import write_atomically
 from edge.normalize import prior_from
+from edge.samples import SIDES
 from edge.scoring import matches
 from edge.session import PROMPTED
 from personalize import base, recipe
@@ -104,12 +105,15 @@ def result_path(out: Path, cell: Cell, setup: Setup) -> Path:
     return out / f"{cell.arm}-{cell.minutes}-{cell.wearer}-{cell.seed}-{key}.json"
 
 
-def take(out: Path, user: int, session: int, seconds: float, difficulty: str) -> Taken:
+def take(out: Path, wearer: Wearer, session: int, seconds: float) -> Taken:
     """Log power of a recording and both its truths, made once and kept in half precision."""
-    forbid(user)
-    file = out / "frames" / f"{difficulty}-{user}-{session}-{seconds:.0f}s.safetensors"
+    forbid(wearer.user)
+    who = "-".join([str(wearer.difficulty), str(wearer.user), *wearer.missing])
+    if wearer.sides != SIDES:
+        who += f"-{wearer.sides[0]}"
+    file = out / "frames" / f"{who}-{session}-{seconds:.0f}s.safetensors"
     if not file.is_file():
-        performance = Wearer(user, difficulty).perform(session, duration_s=seconds)
+        performance = wearer.perform(session, duration_s=seconds)
         framed = FramedSession.of(to_session(performance))
         prompts = labels_of(to_session(performance, condition=PROMPTED))
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -149,10 +153,9 @@ def compute(out: Path, cells: Sequence[Cell], setup: Setup) -> None:
 
 def _result(out: Path, cell: Cell, setup: Setup) -> dict[str, object]:
     count = round(60 * cell.minutes / SESSION_S)
-    trained = [take(out, cell.wearer, number, SESSION_S, setup.difficulty) for number in range(count)]
-    validation, test = (
-        take(out, cell.wearer, number, JUDGED_S, setup.difficulty) for number in (VALIDATION, TEST)
-    )
+    wearer = Wearer(cell.wearer, setup.difficulty)
+    trained = [take(out, wearer, number, SESSION_S) for number in range(count)]
+    validation, test = (take(out, wearer, number, JUDGED_S) for number in (VALIDATION, TEST))
     prior = prior_from(one.keys.frames for one in trained)
     trained, (validation, test) = (
         [one._replace(keys=one.keys.prepared(prior)) for one in some]
@@ -216,8 +219,8 @@ def report(results: Sequence[dict[str, Any]]) -> str:
             minutes,
             ARMS[arm],
             len(own),
-            f"{_mean(cer)} %",
-            "" if arm == "plain" or not gains else f"{_mean(gains)}",
+            f"{mean_error(cer)} %",
+            "" if arm == "plain" or not gains else f"{mean_error(gains)}",
             " / ".join(f"{statistics.mean(part):.0f}" for part in zip(*apart, strict=True)),
             f"{statistics.mean(cpu_s):.0f}",
         ]
@@ -225,7 +228,7 @@ def report(results: Sequence[dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
-def _mean(values: Sequence[float]) -> str:
+def mean_error(values: Sequence[float]) -> str:
     """With the standard error, which a single value has not."""
     mean = f"{statistics.mean(values):.1f}"
     if len(values) < 2:
