@@ -7,9 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.beam import Beam
 from edge.charset import CHARSET
-from edge.ctc import greedy
+from edge.decoder import Greedy, decode_all
+from edge.edits import text_of
 from edge.errors import BadInput
+from edge.lm.file import english
 from edge.manifest import Form
 from edge.normalize import prior_from
 from edge.pipeline import Pipeline
@@ -94,22 +97,32 @@ def test_too_few_frames_say_nothing(name):
     )
 
 
-def test_the_live_pipeline_says_what_evaluation_says(network):
+@pytest.mark.parametrize(
+    "decoder",
+    [Greedy(), Beam(width=16, window=20), Beam(width=16, window=20, lm=english())],
+    ids=["greedy", "beam", "beam and language model"],
+)
+@pytest.mark.parametrize("chunk", [16, 333, 2000])
+def test_the_live_text_is_that_of_decoding_the_same_samples_at_once(network, decoder, chunk):
+    """From raw samples, cut as a link may: offline in chunks of 8 s, live in those of 32 ms."""
     session = toy_session(2, 4, filtered=False)
+    session.valid[3000:3050, 1] = False  # a dropout
     manifest = described(network, session)
-    runtime = TorchRuntime(network, manifest.form)
-    offline = session_emissions(runtime, manifest, session)
-    heard = []
-    pipeline = Pipeline(manifest, runtime, filtered=False)
-    state = pipeline.initial_state()
-    for start in range(0, len(session.time_s), 333):
-        part = slice(start, start + 333)
-        chunk = SampleChunk(start, session.time_s[part], session.emg_uv[part], session.valid[part])
-        state, keys = pipeline.step(state, chunk)
-        heard += [key.label for key in keys]
-    expected = greedy(offline[: state.decoder.emissions])
+    at_once = TorchRuntime(network, in_long_chunks(manifest.form))
+    offline = session_emissions(at_once, manifest, session)
+    pipeline = Pipeline(manifest, TorchRuntime(network, manifest.form), filtered=False, decoder=decoder)
+    state, live = pipeline.initial_state(), []
+    for start in range(0, len(session.time_s), chunk):
+        part = slice(start, start + chunk)
+        taken = SampleChunk(start, session.time_s[part], session.emg_uv[part], session.valid[part])
+        state, keys = pipeline.step(state, taken)
+        live += keys
+    live += pipeline.tentative(state, float(session.time_s[-1]))
+    expected = decode_all(decoder, offline[: state.decoder.emissions])
     assert len(expected) > 5
-    assert heard == expected
+    assert len(offline) - state.decoder.emissions < manifest.form.chunk_frames
+    assert text_of(key.label for key in live) == text_of(expected)
+    assert [key.label for key in live] == expected
 
 
 def test_the_reference_is_a_pure_function_of_frames_and_state(network):
