@@ -79,6 +79,7 @@ class User:
 
     id: str
     path: Path
+    elsewhere: Path | None = None  # where all but recordings is kept instead, by whoever only reads `path`
 
     def sessions(self) -> list[Path]:
         """The recordings, oldest first: their names sort in time."""
@@ -188,7 +189,7 @@ class User:
             ) from None
 
     def _folder(self, name: str) -> Path:
-        path = self.path / name
+        path = (self.path if name == "sessions" else self.elsewhere or self.path) / name
         _refuse_link(path)
         return path
 
