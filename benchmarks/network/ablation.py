@@ -27,24 +27,20 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
+from candidates import Offline, Recurrent
 from pydantic import BaseModel, ConfigDict
 from safetensors import safe_open
 from safetensors.numpy import save
-from torch import Tensor, nn
-from torch.nn import functional
 
-from edge.charset import CHARSET
 from edge.features import BINS
 from edge.files import write_atomically
 from edge.normalize import prior_from
-from edge.samples import WRISTS
-from personalize import recipe, spec
+from personalize import recipe
 from personalize.base_users import forbid
 from personalize.features import FramedSession
 from personalize.labels import Labels
-from personalize.networks import Network, TensorState, build
-from personalize.networks.blocks import linear_spec, lstm_spec, norm_spec
-from personalize.networks.streaming import STREAMING, STRIDE, CausalConv, Streaming
+from personalize.networks import Network, build
+from personalize.networks.streaming import STREAMING, Streaming
 from personalize.train import train, validate
 from simulate.recording import to_session
 from simulate.wearer import Wearer
@@ -69,50 +65,6 @@ class Setup(BaseModel):
     evaluations: int = 4
 
 
-class Offline(Streaming):
-    """The same front and convolutions under an LSTM that reads both ways: what causality costs."""
-
-    bidirectional = True
-    state_names = ()
-
-    def __init__(self) -> None:
-        super().__init__("offline")
-        width = WRISTS * self.widths.band
-        self.lstm = nn.LSTM(width, self.widths.hidden, batch_first=True, bidirectional=True)
-        self.head = nn.Linear(2 * self.widths.hidden, CHARSET.num_classes)
-
-    def initial_state(self, batch: int) -> TensorState:
-        """None: each window stands alone."""
-        return ()
-
-    def forward(self, frames: Tensor, state: TensorState) -> tuple[Tensor, TensorState]:
-        """(B, T, W, E, F), T even -> (B, T / 2, K)."""
-        batch, time_, *rest = frames.shape
-        pairs = frames.reshape(batch, time_ // STRIDE, STRIDE, *rest).mean(2)
-        x = self.dropout(self.norm(self.front(pairs)))
-        for conv in self.convs:
-            x, _ = conv(x, x.new_zeros(batch, self.widths.kernel - 1, x.shape[2]))
-        y, _ = self.lstm(self.dropout(x))
-        return functional.log_softmax(self.head(self.dropout(y)), -1), ()
-
-    def spec(self) -> spec.NetworkSpec:
-        """The layers in order."""
-        convs = [conv.spec() for conv in self.convs if isinstance(conv, CausalConv)]
-        return spec.NetworkSpec(
-            self.name,
-            (
-                spec.PoolTime(STRIDE),
-                self.front.spec(),
-                norm_spec(self.norm),
-                *convs,
-                spec.BiLstm(lstm_spec(self.lstm), lstm_spec(self.lstm, reverse=True)),
-                linear_spec(self.head),
-                spec.LogSoftmax(),
-            ),
-            self.stride,
-        )
-
-
 class Arm(NamedTuple):
     """One change to the base, which is the shipped recipe `streaming` at the setup's steps."""
 
@@ -135,6 +87,8 @@ ARMS: Final[dict[str, Arm]] = {
     "short": Arm("convolutions of 5 emissions, not 9", network={"widths": STREAMING._replace(kernel=5)}),
     "wide": Arm("an LSTM of 192, not 96", network={"widths": STREAMING._replace(hidden=192)}),
     "offline": Arm("reads whole windows both ways", network={"kind": "offline"}, recipe={"after_s": 0.1}),
+    "gru": Arm("a GRU instead of the LSTM", network={"kind": "recurrent", "gru": True}),
+    "deep": Arm("two LSTMs, one above the other", network={"kind": "recurrent", "layers": 2}),
     "six": Arm("6 bands instead of 33 bins", network={"bands": SIX_BANDS}),
     "float32": Arm("no bfloat16", recipe={"bfloat16": False}),
     "spatial_lstm": Arm("the seed paper's best, aligned", {"kind": "spatial_lstm"}, {"after_s": 0.1}),
@@ -165,6 +119,8 @@ def network_of(arm: Arm, seed: int) -> Network:
         match arm.network:
             case {"kind": "offline"}:
                 return Offline()
+            case {"kind": "recurrent", **recurrence}:
+                return Recurrent(**recurrence)
             case {"kind": str(name)}:
                 return build(name)
             case options:
@@ -174,7 +130,10 @@ def network_of(arm: Arm, seed: int) -> Network:
 def result_path(out: Path, cell: Cell, setup: Setup) -> Path:
     """Where the cell's result is: its name says all that decides it."""
     arm = ARMS[cell.arm]
-    decides = [setup.model_dump(), settings_of(arm, setup).model_dump(), repr(dict(arm.network))]
+    settings = settings_of(arm, setup).model_dump(
+        exclude_defaults=True
+    )  # a field that comes to be changes no name
+    decides = [setup.model_dump(), settings, repr(dict(arm.network))]
     key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
     return out / f"{cell.arm}-{cell.wearer}-{cell.seed}-{key}.json"
 
