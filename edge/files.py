@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from edge.errors import BadInput
+
 
 def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` survive a power cut, where the system can."""
@@ -42,6 +44,17 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Put `content` at `path`, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def made_folder(path: Path) -> Path:
+    """`path`, made with its parents where it is not there. Raises BadInput, with the system's reason."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be a folder to write to ({error.strerror}); name another one"
+        ) from error
+    return path
 
 
 def require_room(folder: Path, size: int) -> None:

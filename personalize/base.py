@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge.errors import BadInput
+from edge.files import made_folder
 from edge.manifest import Normalization, sha256_of
 from personalize import checkpoint
 from personalize.networks import Network
@@ -107,7 +108,7 @@ def imported_card(network: Network, *, command: str, people: tuple[str, ...]) ->
 
 def write(network: Network, card: BaseCard, folder: Path | None = None, *, half: bool = True) -> None:
     """Replace the base of its kind; weights are kept as float16 if `half`, the card's hash is filled in."""
-    (folder or FOLDER).mkdir(parents=True, exist_ok=True)
+    made_folder(folder or FOLDER)
     file = path(network.name, folder)
     checkpoint.save(file, network, half=half)
     file.chmod(0o644)  # a private file would be useless in a package

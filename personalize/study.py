@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edge.documents import read_json
-from edge.files import write_atomically
+from edge.files import made_folder, write_atomically
 from personalize.recipe import Recipe
 from personalize.report import CerRecord
 from personalize.study_preprocess import Preprocessing
@@ -181,7 +181,7 @@ class Results:
 
     def begin(self, plan: Plan) -> None:
         """Make the folder and write the plan."""
-        (self.folder / _CELLS).mkdir(parents=True, exist_ok=True)
+        made_folder(self.folder / _CELLS)
         write_atomically(self.folder / PLAN, (plan.model_dump_json(indent=1) + "\n").encode())
 
     def path(self, key: str, suffix: str = ".json") -> Path:

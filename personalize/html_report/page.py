@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.charset import CHARSET
-from edge.files import write_atomically
+from edge.files import made_folder, write_atomically
 from edge.store import User
 from personalize.html_report import pictures
 from personalize.html_report.aligned import Pair, by_hand, cer_of
@@ -48,6 +48,7 @@ def write_page(user: User, folder: Path) -> Path:
 
 def write_pictures(user: User, folder: Path, out: Path) -> None:
     """Write the page's pictures into the folder `out`, each as an SVG file of its own."""
+    made_folder(out)
     found = find(user, folder)
     test = found.pairs("test")
     drawn = {
@@ -56,7 +57,6 @@ def write_pictures(user: User, folder: Path, out: Path) -> None:
         "fingers": pictures.fingers(test),
         "rings": pictures.rings(found.importance),
     }
-    out.mkdir(parents=True, exist_ok=True)
     for name, svg in drawn.items():
         write_atomically(out / f"{name}.svg", standalone(svg).encode())
 

@@ -44,8 +44,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Is the download whole and what was published, and what may be claimed from it? Exit code 1 if not."""
+    download = open_download(folder)
     with ui.steps("checking") as looking:
-        download = open_download(folder)
         findings = list(checking.check_layout(download))
         if manifest is not None:
             findings += checking.check_hashes(download, read_manifest(manifest), looking)

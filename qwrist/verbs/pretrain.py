@@ -14,6 +14,7 @@ import typer
 
 from edge.errors import BadInput
 from edge.extras import require
+from edge.files import made_folder
 from edge.session import read_session
 from personalize import recipe as recipes
 from personalize.base_users import BASE_USERS
@@ -43,7 +44,7 @@ def pretrain(
     ] = "streaming",
     recipe: Annotated[str | None, typer.Option(help="A recipe (default: the network's own).")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Updates.")] = 2500,
-    minutes: Annotated[float, typer.Option(min=0.1, max=120, help="Of each recording, at most.")] = 3.0,
+    minutes: Annotated[float, typer.Option(min=0.5, max=120, help="Of each recording, at most.")] = 3.0,
     wearers: Annotated[
         int, typer.Option(min=_VALIDATION_WEARERS + 1, max=len(BASE_USERS), help="How many, if simulated.")
     ] = len(BASE_USERS),
@@ -73,6 +74,7 @@ def pretrain(
     if dry_run:
         _announce(people, as_json=as_json)
         return
+    made_folder(out)  # a wrong name is to be known before hours are spent
     with ui.steps("reading") as reading, ui.progress(f"training {network}") as advance:
         made = train_base(
             people,

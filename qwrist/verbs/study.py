@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from personalize.study_engine import Recordings
 
 _MINUTES: Final = 18.3  # the mean of emg2qwerty's recordings: 1,098 s
+_EPOCHS: Final = 30  # the paper's
 _SIMULATED: Final = "simulated wearer: no figure here is a person's"
 
 
@@ -48,7 +50,7 @@ def study(
     ] = 18,
     minutes: Annotated[float, typer.Option(min=0.1, max=120, help="Of each.")] = _MINUTES,
     recipe: Annotated[str, typer.Option(help="How all are trained, but for network and steps.")] = "paper",
-    epochs: Annotated[int, typer.Option(min=1, help="As the paper: 30.")] = 30,
+    epochs: Annotated[int, typer.Option(min=1, help="As the paper: 30.")] = _EPOCHS,
     steps_fraction: Annotated[
         float, typer.Option(min=0.001, max=1.0, help="Of each epoch's steps; figures say so.")
     ] = 1.0,
@@ -147,6 +149,7 @@ def _render(results: Results, setting: Setting, tables: list[TableName], *, as_j
     for table in tables:
         lines = [_line(row, done[setting.key(row.cell)]) for row in rows(table, len(setting.data))]
         ui.table(f"Table: {table}", _COLUMNS, lines)
+        _render_epochs({row.name: done[setting.key(row.cell)] for row in rows(table, len(setting.data))})
     for remark in _remarks(setting):
         ui.say(remark)
 
@@ -172,6 +175,22 @@ def _line(row: Row, result: Result | None) -> tuple[str, ...]:
     )
 
 
+def _render_epochs(results: Mapping[str, Result | None]) -> None:
+    """A line an epoch, a column a row of the table that is computed."""
+    found = {name: result.epochs for name, result in results.items() if result is not None}
+    if not found:
+        return
+    lines = [
+        (number, *(f"{epoch.validation_cer_percent:.1f} ({epoch.train_s / 60:.1f})" for epoch in epochs))
+        for number, epochs in enumerate(zip(*found.values(), strict=True), 1)
+    ]
+    ui.table("Validation CER by epoch (and minutes of training it)", ["epoch", *found], lines)
+
+
+def _counted(epochs: int) -> str:
+    return "1 epoch" if epochs == 1 else f"{epochs} epochs"
+
+
 def _remarks(setting: Setting) -> list[str]:
     """What must stand beside the figures."""
     remarks = [
@@ -180,8 +199,12 @@ def _remarks(setting: Setting) -> list[str]:
     ]
     if setting.simulated:
         remarks.append(f"Ours: {_SIMULATED} ({setting.data[0]}, and so on).")
-    if setting.steps_fraction < 1:
-        remarks.append(f"Ours: {setting.steps_fraction:.1%} of the paper's steps, so no reproduction of it.")
+    share = setting.steps_fraction * setting.epochs / _EPOCHS
+    if share < 1:
+        remarks.append(
+            f"Ours: {_counted(setting.epochs)} of {setting.steps_fraction:.1%} of their steps, {share:.1%} "
+            f"of the schedule of {_EPOCHS} epochs of these recordings, so no reproduction of the paper."
+        )
     if len(setting.data) < 16:
         remarks.append(f"Ours: {len(setting.data)} recordings to train on at most, the paper had 16.")
     return remarks

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.files import replacing, require_room, write_atomically
+from edge.errors import BadInput
+from edge.files import made_folder, replacing, require_room, write_atomically
 
 
 def test_replaces_the_whole_content(tmp_path: Path) -> None:
@@ -49,6 +50,15 @@ def test_nothing_is_visible_before_the_end(tmp_path: Path) -> None:
         temporary.write_bytes(b"new")
         assert not path.exists()
     assert path.read_bytes() == b"new"
+
+
+def test_a_folder_that_cannot_be_is_refused_with_the_reason(tmp_path: Path) -> None:
+    assert made_folder(made_folder(tmp_path / "a" / "b")).is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match=r"file cannot be a folder to write to \(File exists\)"):
+        made_folder(tmp_path / "file")
+    with pytest.raises(BadInput, match="Not a directory"):
+        made_folder(tmp_path / "file" / "below")
 
 
 def test_room_that_is_not_there_is_a_full_disk(tmp_path: Path) -> None:

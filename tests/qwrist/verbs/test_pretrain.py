@@ -110,6 +110,16 @@ def test_wrong_input_is_a_sentence(
     assert not Path("base").exists()
 
 
+def test_a_folder_that_cannot_be_is_refused_before_anything_is_trained(
+    run: Callable[..., Answer], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("personalize.pretrain.train", None)  # calling it would be a traceback, not code 2
+    code, _, err = run(folder, "--out", tmp_path / "file")
+    assert code == 2
+    assert "cannot be a folder" in err
+
+
 def test_simulated_wearers_are_those_of_whom_no_figure_is_taken(run: Callable[..., Answer]) -> None:
     code, out, _ = run("--out", "base", "--wearers", "6", "--dry-run", "--json")
     assert code == 0

@@ -55,7 +55,8 @@ def test_a_table_is_computed_once_and_labelled(
     assert not (tmp_path / "study").exists()
     code, out, _ = run(*asked)
     assert code == 0
-    for said in ("simulated wearer", "50.0% of the paper's steps", "1 recording ", "val of the best epoch"):
+    told = ("simulated wearer", "1 epoch of 50.0% of their steps, 1.7% of", "val of the best epoch")
+    for said in (*told, "1 recording ", "Validation CER by epoch"):
         assert said in out
     (cell,) = (tmp_path / "study" / "cells").glob("*.json")
     written = cell.stat().st_mtime_ns
@@ -65,6 +66,13 @@ def test_a_table_is_computed_once_and_labelled(
     assert cell.stat().st_mtime_ns == written
     plan = Plan.model_validate_json((tmp_path / "study" / "plan.json").read_bytes())
     assert plan.tables == {"sessions": {"1 recording": cell.stem}}
+
+
+def test_a_folder_that_cannot_be_is_refused(run: Callable[..., Answer], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, _, err = run("--out", tmp_path / "file", *TINY)
+    assert code == 2
+    assert "cannot be a folder" in err
 
 
 def test_a_download_is_planned_by_its_hashes(run: Callable[..., Answer], tmp_path: Path) -> None:
