@@ -10,7 +10,7 @@ from typing import NamedTuple
 from edge.errors import BadInput
 from edge.features import FRAME_RATE_HZ
 from edge.manifest import ModelManifest
-from edge.normalize import prior_from
+from edge.normalize import Prior, prior_from
 from edge.scoring import Cer
 from edge.session import Session
 from edge.store import User
@@ -25,9 +25,11 @@ from personalize.labels import labels_of
 from personalize.loss import BatchLoss
 from personalize.model import describe, load_model, save_model
 from personalize.networks import Network
+from personalize.prompted import find_key_times
 from personalize.recipe import Recipe, Start
 from personalize.reference import TorchRuntime, in_long_chunks
 from personalize.report import (
+    AlignmentRecord,
     BaseRecord,
     CerRecord,
     EvaluationRecord,
@@ -75,13 +77,13 @@ def personalize_user(
     refuse(recordings.findings)
     lesson = None if teacher is None else _lesson(teacher, user, network, recordings, recipe)
     prior = prior_from(s.frames for s in recordings.cut("train")) if _is_normalized(network) else None
-    manifest = describe(
-        network, user=user.id, simulated=recordings.simulated, sides=recordings.sides, prior=prior
-    )
+    manifest = _describe(network, user, recordings, prior)
     before = None if start == "scratch" else _test(network, manifest, recordings.test)
     prepared = recordings.prepared(prior)
     cuts = recordings.cut("train", prepared), recordings.cut("validation", prepared)
     unfinished = _unfinished(user, teacher)
+    found = find_key_times(network, *cuts, recipe, seed=seed, progress=progress, unfinished=unfinished)
+    cuts = found.sessions, cuts[1]
     training = train(network, *cuts, recipe, seed=seed, progress=progress, loss=lesson, unfinished=unfinished)
     heard = _hear(network, manifest, recordings.test)
     decision = _decide(user, heard, recordings, taught=teacher is not None)
@@ -97,6 +99,7 @@ def personalize_user(
         steps=recipe.steps,
         best_step=training.best.step,
         evaluations=_evaluations(training),
+        alignment=tuple(AlignmentRecord(**one._asdict()) for one in found.rounds),
         validation=CerRecord.of(training.best.cer),
         current_test=None if decision.current is None else CerRecord.of(decision.current),
         test_before=None if before is None else CerRecord.of(before),
@@ -139,6 +142,11 @@ def _unfinished(user: User, teacher: Teacher | None) -> Path:
     if teacher is None:
         return folder
     return folder / hashlib.sha256((teacher.folder / FILE_NAME).read_bytes()).hexdigest()
+
+
+def _describe(network: Network, user: User, recordings: Recordings, prior: Prior | None) -> ModelManifest:
+    simulated, sides = recordings.simulated, recordings.sides
+    return describe(network, user=user.id, simulated=simulated, sides=sides, prior=prior)
 
 
 def _is_normalized(network: Network) -> bool:

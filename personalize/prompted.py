@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -61,17 +62,21 @@ def find_key_times(
     seed: int,
     progress: Progress | None = None,
     most_rounds: int = MOST_ROUNDS,
+    unfinished: Path | None = None,
 ) -> Found:
     """Find when the keys of the prompts in `prepared` recordings were typed; where needless, in no round.
 
     Each round trains a copy of `network` briefly on what was found so far, at first nothing, and aligns with
     it. The last is the one in which the keys keep their places, or after which validation is read no better,
-    or `most_rounds`. Raises what `personalize.train.train` does.
+    or `most_rounds`. `unfinished` and what is raised are as of `personalize.train.train`.
     """
     sessions, rounds = list(training), list[Round]()
     while len(rounds) < most_rounds and needs_alignment(training, recipe):
         trial = copy.deepcopy(network)
-        run = train(trial, sessions, validation, _brief(recipe), seed=seed, progress=progress)
+        kept = None if unfinished is None else unfinished / f"round-{len(rounds) + 1}"
+        run = train(
+            trial, sessions, validation, _brief(recipe), seed=seed, progress=progress, unfinished=kept
+        )
         if rounds and run.best.cer.percent >= rounds[-1].validation_cer_percent:
             break
         before, (sessions, prompts, usable) = sessions, align_sessions(trial, training)

@@ -81,6 +81,15 @@ class BaseRecord(_Record):
         )
 
 
+class AlignmentRecord(_Record):
+    """One round of finding when the keys of prompts were typed, where no keyboard told."""
+
+    prompts: int  # of the training recordings
+    usable: int  # of them: their keys were found; the others are trained with CTC alone
+    moved: float  # share of the keys found elsewhere than in the round before; 1 in the first
+    validation_cer_percent: float  # of the network that found them
+
+
 class GateRecord(_Record):
     """Why the model was put in use, or was not."""
 
@@ -113,6 +122,7 @@ class FitReport(_Record):
     findings: tuple[str, ...] = ()  # what is wrong with the recordings and did not stop training
     gate: GateRecord | None = None  # None in reports of before the gate
     teacher: TeacherRecord | None = None
+    alignment: tuple[AlignmentRecord, ...] = ()  # its rounds; none where a keyboard told every press
     base: BaseRecord | None = None  # None from elsewhere, and in reports of before it was recorded
 
     def minutes(self, role: Role) -> float:

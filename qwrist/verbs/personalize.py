@@ -183,6 +183,10 @@ def _summary(report: FitReport) -> dict[str, object]:
     }
     if report.base is not None and report.base.leak is not None:
         facts["beware"] = report.base.leak
+    if report.alignment:
+        last = report.alignment[-1]
+        rounds = f"{len(report.alignment)} round{'s' if len(report.alignment) > 1 else ''}"
+        facts["prompts"] = f"key times found for {last.usable} of {last.prompts}, in {rounds} of alignment"
     if report.findings:
         facts["recordings"] = "; ".join(report.findings)
     if report.test_before is not None:

@@ -12,6 +12,7 @@ from edge.session import write_session
 from edge.store import User, UserStore
 from personalize import base, splits
 from personalize import train as train_module
+from personalize.report import read_report
 from personalize.train import initial_network
 from tests.conftest import Run
 from tests.personalize.toys import toy_session
@@ -45,6 +46,17 @@ def test_a_base_of_ones_own_is_named_and_warned_of(run: Run, ada: User, tmp_path
     assert answer.code == 0, answer.err
     assert "made of recordings of ada" in answer.out
     assert "made of recordings of ada" in (ada.slot(1) / "report.html").read_text(encoding="utf-8")
+
+
+def test_it_is_said_how_many_prompts_key_times_were_found_for(run: Run, ada: User) -> None:
+    for path, seconds in zip(ada.sessions(), (20, 5, 5), strict=True):
+        path.unlink()
+        write_session(path, replace(toy_session(7, seconds, on_keyboard=False), user="ada"))
+    answer = run("personalize", "--user", "ada", "--steps", "1")
+    assert answer.code == 0, answer.err
+    (found,) = read_report(ada.slot(1)).alignment
+    assert found.prompts == 6
+    assert f"key times found for {found.usable} of 6, in 1 round of alignment" in answer.out
 
 
 @pytest.mark.parametrize(
