@@ -1,16 +1,25 @@
-"""What a training step costs: CPU-seconds of one thread, medians within one run.
+"""What training costs: CPU-seconds of one thread, medians within one run.
 
-    OMP_NUM_THREADS=1 python benchmarks/training.py
+    export OMP_NUM_THREADS=1
+    python benchmarks/training.py                                       # steps, and the composed front
+    python benchmarks/training.py --personalize --wearers 501 502 503   # about 3 minutes a wearer
 
-Prints, for each network, seconds a step and how much faster than real time it trains; then the composed front
-(one matrix product a wrist) against its parts run one by one.
+The first prints, for each network, seconds a step and how much faster than real time it trains; then the
+composed front (one matrix product a wrist) against its parts run one by one. The second personalises from the
+base for simulated wearers with 8 minutes to train on (two donnings), 3 to choose the step and 3 that only
+test, by `personalize_user` as the command runs it, and says how many CPU-seconds went by until the plateau:
+the first evaluation within a point of the best. Its figures are of simulated wearers.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,13 +27,21 @@ from torch.nn import functional
 
 from edge.features import BINS, FRAME_RATE_HZ
 from edge.samples import ELECTRODES, WRISTS
+from edge.session import write_session
+from edge.store import User, UserStore
 from personalize import recipe
+from personalize.base_users import forbid
+from personalize.fit import personalize_user
+from personalize.gathering import gather
 from personalize.geometry import Geometry
 from personalize.networks import NETWORKS, build
 from personalize.networks.blocks import BandMlp, CircularSpatialConv
+from simulate.recording import to_session
+from simulate.wearer import Wearer
 
 BATCH = 8  # windows
 REPEATS = 5
+LENGTHS_S: Final = (240.0, 240.0, 180.0, 180.0)  # two to train on, one to choose the step, one to test
 
 
 def cpu_s(work: Callable[[], Tensor]) -> float:
@@ -32,7 +49,7 @@ def cpu_s(work: Callable[[], Tensor]) -> float:
     taken = []
     for _ in range(REPEATS + 1):
         start = time.process_time()
-        work().sum().backward()
+        torch.autograd.backward(work().sum())
         taken.append(time.process_time() - start)
     return statistics.median(taken[1:])
 
@@ -70,7 +87,89 @@ def front_cost() -> None:
     print(f"spatial front: parts {parts:.2f}, composed {composed:.2f} CPU-s: {parts / composed:.1f} x")
 
 
-if __name__ == "__main__":
+class Cost(NamedTuple):
+    """CPU-seconds of a personalisation, and what it came to."""
+
+    gather_s: float  # reading, framing and checking the recordings
+    again_s: float  # the same with the frames in the cache
+    plateau_s: float  # training until the plateau, its evaluation included
+    whole_s: float  # all that `personalize` does, with the frames in the cache
+    plateau_step: int
+    steps: int
+    before: float  # test CER of the base, percent
+    test: float
+
+
+def personalization_cost(user: User) -> Cost:
+    """Personalise `user` from the base."""
+    started_s = time.process_time()
+    gather(user)
+    gathered_s = time.process_time()
+    gather(user)
+    again_s = time.process_time()
+    at_s: dict[int, float] = {}
+    settings = recipe.load("finetune")
+    told = personalize_user(
+        user, settings, progress=lambda step, *_: at_s.setdefault(step, time.process_time())
+    )
+    ended_s = time.process_time()
+    curve = [(e.step, e.validation_cer_percent) for e in told.report.evaluations]
+    best = min(cer for _, cer in curve)
+    plateau = next(step for step, cer in curve if cer <= best + 1)
+    assert told.report.test_before is not None
+    return Cost(
+        gather_s=gathered_s - started_s,
+        again_s=again_s - gathered_s,
+        plateau_s=at_s.get(plateau + 1, ended_s) - at_s[1],
+        whole_s=ended_s - again_s,
+        plateau_step=plateau,
+        steps=settings.steps,
+        before=told.report.test_before.percent,
+        test=told.report.test.percent,
+    )
+
+
+def recorded(store: UserStore, number: int, difficulty: str) -> User:
+    """A user with the recordings of the simulated wearer `number`."""
+    forbid(number)
+    user, wearer = store.create(f"wearer-{number}"), Wearer(number, difficulty)
+    for donning, seconds in enumerate(LENGTHS_S):
+        session = to_session(wearer.perform(donning, duration_s=seconds))
+        write_session(user.session_path(user.new_session_name()), session)
+    return user
+
+
+def personalization(wearers: list[int], difficulty: str) -> None:
+    """Print the table, a row a wearer."""
+    torch.set_num_threads(1)
+    print(f"simulated {difficulty} wearers, {sum(LENGTHS_S[:2]) / 60:.0f} minutes to train on, from the base")
+    print("| wearer | gather | again, cached | training to the plateau | at step | all | CER before, after |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    for number in wearers:
+        with tempfile.TemporaryDirectory() as folder:
+            cost = personalization_cost(recorded(UserStore(Path(folder)), number, difficulty))
+        print(
+            f"| {number} | {cost.gather_s:.1f} s | {cost.again_s:.1f} s | {cost.plateau_s:.0f} s | "
+            f"{cost.plateau_step} of {cost.steps} | {cost.whole_s:.0f} s | "
+            f"{cost.before:.1f}, {cost.test:.1f} % |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--personalize", action="store_true")
+    parser.add_argument("--wearers", type=int, nargs="+", default=[501, 502, 503])
+    parser.add_argument("--difficulty", default="mid")
+    asked = parser.parse_args()
+    if asked.personalize:
+        personalization(asked.wearers, asked.difficulty)
+        return
     for each in NETWORKS:
         step_cost(each)
     front_cost()
+
+
+if __name__ == "__main__":
+    main()

@@ -103,7 +103,7 @@ class LatencyControlled(Network):
             reverse = backward(x.flip(1))[0].flip(1)
             after += (part[0] for part in held)
             x = torch.cat([torch.cat([said, *ahead], 1), reverse], -1)  # (B, T, 2H)
-        y = self.network.head(self.network.widen(self.network.mlp(x[:, :chunk])))
+        y = F.linear(self.network.mlp(x[:, :chunk]), *self.network.classifier())
         return F.log_softmax(y, -1), tuple(after)
 
     def spec(self) -> spec.NetworkSpec:

@@ -120,17 +120,18 @@ class SpatialLstm(Network):
     def forward(self, frames: Tensor, state: TensorState = ()) -> tuple[Tensor, TensorState]:
         """(B, T, W, E, F) -> (B, T, K)."""
         x = self.mlp(self.lstm(self.front(self.norm(frames)))[0])
-        return F.log_softmax(self.head(self.widen(x)), -1), state
+        return F.log_softmax(F.linear(x, *self.classifier()), -1), state
+
+    def classifier(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the two last linear maps multiplied out: nothing stands between them."""
+        weight = self.head.weight @ self.widen.weight
+        return weight, self.head.weight @ self.widen.bias + self.head.bias
 
     def spec(self) -> spec.NetworkSpec:
-        """The layers; the two last linear maps, with nothing between them, are multiplied out."""
+        """The layers, as `forward` runs them."""
         layers: list[spec.Layer] = [self.norm.spec(), self.front.spec()]
         for layer in range(LSTM_LAYERS):
             layers.append(spec.BiLstm(lstm_spec(self.lstm, layer), lstm_spec(self.lstm, layer, reverse=True)))
-        widen, head = linear_spec(self.widen), linear_spec(self.head)
-        layers += [
-            self.mlp.spec(),
-            spec.Linear(head.weight @ widen.weight, head.weight @ widen.bias + head.bias),
-            spec.LogSoftmax(),
-        ]
+        weight, bias = self.classifier()
+        layers += [self.mlp.spec(), spec.Linear(to_numpy(weight), to_numpy(bias)), spec.LogSoftmax()]
         return spec.NetworkSpec(self.name, tuple(layers), self.stride)

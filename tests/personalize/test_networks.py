@@ -192,3 +192,10 @@ def test_a_streamed_networks_spec_carries_its_state(networks, name, lookahead):
 def test_a_network_without_lookahead_is_given_none(networks):
     with pytest.raises(BadInput, match="looks at no future frame"):
         streamed(networks["streaming"], 2)
+
+
+def test_the_last_two_maps_of_spatial_lstm_multiply_out(networks):
+    network = networks["spatial_lstm"]
+    x = torch.randn(5, 256, generator=torch.Generator().manual_seed(1))
+    expected = network.head(network.widen(x))
+    torch.testing.assert_close(functional.linear(x, *network.classifier()), expected, rtol=1e-5, atol=1e-5)
