@@ -24,7 +24,7 @@ $(READY): pyproject.toml constraints/full.txt
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing (about 1.5 GB, once) ..."
 	$(BIN)/python $(PIP_INSTALL) -c constraints/full.txt torch
-	$(BIN)/python $(PIP_INSTALL) -c constraints/full.txt -e '.[litert,executorch,train,bundle,micro,parity,ble,sim,lsl,dev]'
+	$(BIN)/python $(PIP_INSTALL) -c constraints/full.txt -e '.[litert,executorch,train,bundle,micro,parity,ble,sim,lsl,ray,dev]'
 	touch $@
 
 demo: $(READY)  ## The whole product with a simulated wearer, no hardware

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FULL = ".[litert,executorch,train,bundle,micro,parity,ble,sim,lsl,dev]"
+FULL = ".[litert,executorch,train,bundle,micro,parity,ble,sim,lsl,ray,dev]"
 ENVIRONMENTS = {
     "full": ["torch==2.13.0", FULL],
     "light": [".[litert]"],

@@ -19,8 +19,10 @@ from personalize.many.work import work as the_work
 ADDRESS: Final = "RAY_ADDRESS"  # Ray's own name for it
 RETRIES: Final = 3  # of a task whose machine or process was lost: the third loss is likely its own doing
 IN_FLIGHT: Final = 1000  # tasks that Ray knows of: more than there are cores, few enough to look through
-# Read by Ray when it starts: nothing is reported to its makers, and what outgrows memory ends at last.
+# Read by Ray when it is imported: nothing is reported to its makers, and what outgrows memory ends at last.
 _SETTINGS: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_task_oom_retries": str(RETRIES)}
+# The one way to keep all its servers to the loopback interface: it replaces a 127.0.0.1 that it is told.
+_LOOPBACK: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 def run(jobs: Sequence[Job], workers: int | None, work: Work = the_work) -> Outcomes:
@@ -28,7 +30,7 @@ def run(jobs: Sequence[Job], workers: int | None, work: Work = the_work) -> Outc
 
     Whoever stops listening stops them all. Raises MissingExtra.
     """
-    ray: Any = require("ray", "ray")
+    ray = imported()
     ours = not ray.is_initialized()
     if ours:
         _connect(ray, workers)
@@ -51,16 +53,25 @@ def run(jobs: Sequence[Job], workers: int | None, work: Work = the_work) -> Outc
             ray.shutdown()
 
 
-def _connect(ray: Any, workers: int | None) -> None:  # noqa: ANN401  (a module that is there or is not)
-    for name, value in _SETTINGS.items():
+def imported() -> Any:  # noqa: ANN401  (a module that is there or is not)
+    """Ray, with the settings that it reads but once. Raises MissingExtra."""
+    settings = _SETTINGS if os.environ.get(ADDRESS) else _SETTINGS | _LOOPBACK
+    for name, value in settings.items():
         os.environ.setdefault(name, value)
-    quiet = {"log_to_driver": False, "logging_level": "WARNING"}
+    return require("ray", "ray")
+
+
+def _connect(ray: Any, workers: int | None) -> None:  # noqa: ANN401
     if os.environ.get(ADDRESS):
-        ray.init(**quiet)
-        return
-    ray.init(
-        address="local", num_cpus=workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet
-    )
+        ray.init(log_to_driver=False, logging_level="ERROR")
+    else:
+        ray.init(
+            address="local",
+            num_cpus=workers,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
 
 
 def _asked(job: Job) -> bytes:
