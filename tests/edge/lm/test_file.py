@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tomllib
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -134,3 +135,11 @@ def test_the_english_that_ships_knows_english() -> None:
         return total
 
     assert log_p("the keyboard, under your fingers. ") > log_p("teh kyeboard, udner yuor fignres. ") + 20
+
+
+def test_the_licence_of_the_model_that_ships_goes_with_it() -> None:
+    root = Path(__file__).resolve().parents[3]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    texts = [(root / name).read_text(encoding="utf-8") for name in project["license-files"]]
+    assert any("english.qlm" in text and "CC BY-SA 4.0" in text for text in texts)
+    assert "CC-BY-SA-4.0" in project["license"]
