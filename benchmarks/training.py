@@ -109,9 +109,11 @@ def personalization_cost(user: User) -> Cost:
     again_s = time.process_time()
     at_s: dict[int, float] = {}
     settings = recipe.load("finetune")
-    told = personalize_user(
-        user, settings, progress=lambda step, *_: at_s.setdefault(step, time.process_time())
-    )
+
+    def progress(step: int, _total: int, _loss: float) -> None:
+        at_s[step] = time.process_time()
+
+    told = personalize_user(user, settings, progress=progress)
     ended_s = time.process_time()
     curve = [(e.step, e.validation_cer_percent) for e in told.report.evaluations]
     best = min(cer for _, cer in curve)
