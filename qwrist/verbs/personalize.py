@@ -14,11 +14,13 @@ from edge.store import User, UserStore
 from personalize import recipe as recipes
 from personalize.recipe import Recipe, Start
 from qwrist import ui
-from qwrist.verbs.users import AsJson, UserId
+from qwrist.verbs.personalize_all import personalize_everybody
+from qwrist.verbs.users import AsJson
 
 if TYPE_CHECKING:
     from personalize.fit import Personalized
     from personalize.gathering import Recordings
+    from personalize.many.job import Order
     from personalize.report import FitReport
 
 _RECIPES = {"base": "finetune", "current": "finetune", "scratch": "streaming"}
@@ -26,7 +28,8 @@ _SIMULATED = "simulated wearer: no figure here is a person's"
 
 
 def personalize(
-    user: UserId,
+    user: Annotated[str | None, typer.Option("--user", help="Whom; or --all.")] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Every user of the store, each once.")] = False,
     start: Annotated[
         str | None,
         typer.Option(
@@ -49,11 +52,25 @@ def personalize(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the recordings and run the whole chain on 10 s of them.")
     ] = False,
+    engine: Annotated[
+        str, typer.Option(help="With --all: local (processes) or ray (a cluster: RAY_ADDRESS).")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="With --all: how many at once (default: all cores).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a decoder to a user: the last recording tests, the one before it chooses the epoch."""
-    found = UserStore.default().user(user)
     chosen = choose_recipe(_start(start, base), recipe, network, steps)
+    if everybody:
+        if user is not None:
+            raise BadInput("--all is every user and --user is one of them; leave one out")
+        order = _order(chosen, seed, base, dry_run=dry_run)
+        personalize_everybody(order, engine, workers, as_json=as_json)
+        return
+    if user is None:
+        raise BadInput("say whose decoder to fit: --user ID, or --all")
+    found = UserStore.default().user(user)
     if dry_run:
         _rehearse(found, chosen, base, as_json=as_json)
         return
@@ -64,6 +81,14 @@ def personalize(
         ui.emit_json(done.report.model_dump(mode="json") | paths)
     else:
         ui.facts(f"Personalised for {user}", _summary(done.report) | {"folder": done.folder, "report": page})
+
+
+def _order(recipe: Recipe, seed: int, base: Path | None, *, dry_run: bool) -> Order:
+    from personalize.many.job import Order
+    from personalize.many.key import code_hash
+
+    folder = None if base is None else base.resolve()
+    return Order(recipe=recipe, seed=seed, base_folder=folder, code=code_hash(), dry_run=dry_run)
 
 
 def _start(text: str | None, base: Path | None) -> Start | None:
