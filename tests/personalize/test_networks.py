@@ -205,7 +205,9 @@ def test_the_last_two_maps_of_spatial_lstm_multiply_out(networks):
 def test_nothing_of_a_network_stays_behind_on_the_cpu(name):
     """On torch's device without memory, mixing in a tensor of the CPU is an error, as it is on a GPU."""
     network = build(name).to("meta").train()
-    log_probs, after = network(torch.empty(2, 200, 2, 16, 33, device="meta"), network.initial_state(2))
+    log_probs, after = network(
+        torch.empty(2, network.left_context + 4, 2, 16, 33, device="meta"), network.initial_state(2)
+    )
     torch.autograd.backward(log_probs.sum())
     assert {tensor.device.type for tensor in (log_probs, *after)} == {"meta"}
     assert {parameter.grad.device.type for parameter in network.parameters()} == {"meta"}
