@@ -31,7 +31,10 @@ class Difficulty:
     gain_spread: float  # an electrode's gain, donning to donning
     artefact_uv: float  # size of movement artefacts
     contact_losses_per_min: float  # of any one electrode of a band
+    fitted_typing: bool = False  # drawn from real people's logs (simulate.rhythm), not by rules of thumb
 
+
+CALIBRATED: Final = "calibrated"  # the yardstick: docs/simulation.md says what it was fitted to, and how near
 
 _PRESETS: Final = (
     Difficulty(
@@ -82,11 +85,28 @@ _PRESETS: Final = (
         artefact_uv=30.0,
         contact_losses_per_min=0.2,
     ),
+    Difficulty(
+        name=CALIBRATED,
+        press_spread=0.36,
+        muscle_spread=0.5,
+        key_style=0.32,
+        crosstalk=0.38,
+        timing_jitter_s=0.018,
+        amplitude_uv=18.0,
+        tonic=0.09,
+        falloff=1.95,
+        donning_shift=0.48,
+        drift_shift=0.3,
+        gain_spread=0.2,
+        artefact_uv=22.0,
+        contact_losses_per_min=0.1,
+        fitted_typing=True,
+    ),
 )
 
 
 def presets() -> tuple[str, ...]:
-    """The presets' names, the easiest first."""
+    """The presets' names: three by rising difficulty, then the calibrated one."""
     return tuple(preset.name for preset in _PRESETS)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from edge.charset import BACKSPACE, ENTER, SHIFT, SPACE
@@ -26,6 +28,22 @@ class Place(NamedTuple):
     row: int  # rows above the home row
     column: int  # columns from the left edge
     reach: int  # columns away from where the finger rests
+
+
+class Pair(StrEnum):
+    """What two keys pressed one after the other ask of the hands."""
+
+    REPEAT = "repeat"  # the same letter twice
+    SAME_FINGER = "same finger"
+    SAME_HAND = "same hand"
+    ALTERNATE = "alternate hands"
+    TO_SPACE = "to space"
+    FROM_SPACE = "from space"
+    TO_ENTER = "to enter"
+    TO_BACKSPACE = "to backspace"  # a slip is seen
+    BACKSPACES = "backspaces"
+    FROM_BACKSPACE = "from backspace"
+    FROM_ENTER = "from enter"  # the next prompt is read
 
 
 def base_key(key: str) -> str:
@@ -55,6 +73,32 @@ def layout(sides: tuple[Side, ...], space_side: Side) -> dict[str, Place]:
     if len(sides) > 1:
         return two_handed
     return {key: _one_handed(place, sides[0]) for key, place in two_handed.items()}
+
+
+def same_finger(places: Mapping[str, Place], one: str, other: str) -> bool:
+    """Whether one finger strikes both keys."""
+    a, b = places[base_key(one)], places[base_key(other)]
+    return (a.side, a.finger) == (b.side, b.finger)
+
+
+def pair_of(places: Mapping[str, Place], before: str, key: str) -> Pair:
+    """The kind of pair that the two are: a correction first, then Enter, then a space, then fingers."""
+    if BACKSPACE in (before, key):
+        if before == key:
+            return Pair.BACKSPACES
+        return Pair.TO_BACKSPACE if key == BACKSPACE else Pair.FROM_BACKSPACE
+    if ENTER in (before, key):
+        return Pair.FROM_ENTER if before == ENTER else Pair.TO_ENTER
+    if key == SPACE:
+        return Pair.TO_SPACE
+    if before == SPACE:
+        return Pair.FROM_SPACE
+    if before == key:
+        return Pair.REPEAT
+    if same_finger(places, before, key):
+        return Pair.SAME_FINGER
+    alike = places[base_key(before)].side == places[base_key(key)].side
+    return Pair.SAME_HAND if alike else Pair.ALTERNATE
 
 
 def neighbours(places: dict[str, Place], key: str) -> list[str]:

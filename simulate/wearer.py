@@ -10,7 +10,7 @@ Text -> keys (`typist`) -> muscle drive (`strokes`) -> discharges (`firing`) -> 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,10 +22,12 @@ from simulate.anatomy import MUSCLES, MotorUnits
 from simulate.difficulty import Difficulty, preset
 from simulate.electronics import Electronics
 from simulate.firing import fire
+from simulate.rhythm import Rhythm
 from simulate.ring import Donning, conduct
 from simulate.seeds import stream
 from simulate.strokes import Hand
-from simulate.typist import LEAD_OUT_S, Habits, Typist
+from simulate.typing_statistics import shipped
+from simulate.typist import LEAD_OUT_S, Habits, Manner, Typist
 
 _MAINS_HZ = (50.0, 60.0)  # even and odd users live on different continents
 
@@ -91,9 +93,10 @@ class Wearer:
         rng = stream("typing", self.user, session)
         deck = prompt_deck(int(rng.integers(2**63))) if prompts is None else self._typeable(prompts)
         typed = self._typist.type(deck, rng, np.inf if duration_s is None else duration_s)
-        return self._perform(
+        performance = self._perform(
             session, typed.keys, typed.prompts, typed.end_s if duration_s is None else duration_s
         )
+        return replace(performance, keys=self._typist.manner.logged(typed.keys, rng))
 
     def perform_keys(self, session: int, keys: Sequence[KeyPress]) -> Performance:
         """Press `keys`, times in seconds from the start: a real log. Other keys (arrows) move no muscle.
@@ -134,7 +137,10 @@ class Wearer:
 
     @cached_property
     def _typist(self) -> Typist:
-        return Typist.of(Habits.draw(stream("habits", self.user)), self.sides)
+        rng = stream("habits", self.user)
+        fitted = self._difficulty.fitted_typing
+        manner: Manner = Rhythm.draw(shipped(), rng) if fitted else Habits.draw(rng)
+        return Typist.of(manner, self.sides)
 
     @cached_property
     def _units(self) -> dict[Side, MotorUnits]:

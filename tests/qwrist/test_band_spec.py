@@ -68,7 +68,7 @@ def test_settings(text, spec):
         ("sim:wearer=two", "sim: wearer is 'two'; expected a number from 0"),
         ("sim:wearer=-1", "sim: wearer is '-1'; expected a number from 0"),
         ("sim:wearer=1000", "simulated wearer 1000 is one of those the base was trained on"),
-        ("sim:difficulty=easy", "sim: difficulty is 'easy'; expected medium, mid or hard"),
+        ("sim:difficulty=easy", "sim: difficulty is 'easy'; expected medium, mid, hard or calibrated"),
         ("sim:script=NOPE", "NOPE cannot be read: No such file or directory; name a .yaml file, or one of"),
         ("sim:script=", "sim: script is ''; expected a name"),
         ("sim:colour=red", "sim: knows no 'colour'; it has wearer, difficulty, speed, script, mtu and codec"),
