@@ -58,7 +58,7 @@ def card(network: str = _NETWORK, folder: Path | None = None) -> BaseCard:
     """The card of that base. Raises BadInput where there is none."""
     try:
         return BaseCard.model_validate_json(_card_path(network, folder).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise BadInput(
             f"{folder or FOLDER} holds no base of a {network} network to start from; start from scratch"
         ) from None

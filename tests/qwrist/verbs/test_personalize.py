@@ -64,6 +64,7 @@ def test_it_is_said_how_many_prompts_key_times_were_found_for(run: Run, ada: Use
     [
         (("--base", "nowhere"), "nowhere holds no base of a streaming network"),
         (("--base", "nowhere", "--from", "scratch"), "--base names what --from base starts from"),
+        (("--base", __file__), "test_personalize.py holds no base of a streaming network"),
         (("--base", "nowhere", "--network", "tds"), "nowhere holds no base of a tds network"),
     ],
 )
