@@ -4,8 +4,9 @@
     python benchmarks/training.py                                       # steps, and the composed front
     python benchmarks/training.py --personalize --wearers 501 502 503   # about 3 minutes a wearer
 
-The first prints, for each network, seconds a step and how much faster than real time it trains; then the
-composed front (one matrix product a wrist) against its parts run one by one. The second personalises from the
+The first prints what the stages from samples to emissions cost, and a training window's cutting; for each
+network, seconds a step and how much faster than real time it trains; then the composed front (one matrix
+product a wrist) against its parts run one by one. The second personalises from the
 base for simulated wearers with 8 minutes to train on (two donnings), 3 to choose the step and 3 that only
 test, by `personalize_user` as the command runs it, and says how many CPU-seconds went by until the plateau:
 the first evaluation within a point of the best. Its figures are of simulated wearers.
@@ -21,37 +22,68 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from edge.features import BINS, FRAME_RATE_HZ
+from edge.normalize import prior_from
 from edge.samples import ELECTRODES, WRISTS
 from edge.session import write_session
 from edge.store import User, UserStore
 from personalize import recipe
 from personalize.base_users import forbid
+from personalize.dataset import Windows
+from personalize.evaluate import emissions
+from personalize.features import FramedSession, log_power, network_input
 from personalize.fit import personalize_user
 from personalize.gathering import gather
 from personalize.geometry import Geometry
 from personalize.networks import NETWORKS, build
 from personalize.networks.blocks import BandMlp, CircularSpatialConv
+from personalize.reference import TorchRuntime, deployed_form, in_long_chunks
 from simulate.recording import to_session
 from simulate.wearer import Wearer
 
 BATCH = 8  # windows
 REPEATS = 5
+STAGES_S = 60.0  # of signal
+WEARERS: Final = (501, 502, 503)
 LENGTHS_S: Final = (240.0, 240.0, 180.0, 180.0)  # two to train on, one to choose the step, one to test
 
 
-def cpu_s(work: Callable[[], Tensor]) -> float:
-    """Median CPU-seconds of `work` and its backward pass."""
+def cpu_s(work: Callable[[], object]) -> float:
+    """Median CPU-seconds of `work`, and of its backward pass where it gives a tensor that has one."""
     taken = []
     for _ in range(REPEATS + 1):
         start = time.process_time()
-        torch.autograd.backward(work().sum())
+        made = work()
+        if isinstance(made, Tensor) and made.requires_grad:
+            torch.autograd.backward(made.sum())
         taken.append(time.process_time() - start)
     return statistics.median(taken[1:])
+
+
+def stages_cost() -> None:
+    """Print what a second of signal costs in each stage of the default network, and cutting a window."""
+    session = to_session(Wearer(WEARERS[0], "mid").perform(0, duration_s=STAGES_S))
+    settings, network = recipe.load("streaming"), build("streaming")
+    raw = log_power(session)
+    prior = prior_from([raw])
+    runtime = TorchRuntime(network, in_long_chunks(deployed_form(network)))
+    geometry = Geometry.for_decoding(network, runtime.form)
+    frames = network_input(raw, prior)
+    trained = Geometry.of(network, warmup_s=settings.warmup_s, after_s=settings.after_s)
+    windows = Windows([FramedSession.of(session).prepared(prior)], trained, settings.window_s, 2)
+    batches = windows.batches(BATCH, settings.augment, np.random.default_rng(0))
+    for name, work, share in (
+        ("high-pass and frames", lambda: log_power(session), STAGES_S),
+        ("normalisation", lambda: network_input(raw, prior), STAGES_S),
+        ("network", lambda: emissions(runtime, frames, geometry), STAGES_S),
+        ("a training window, cut and varied", lambda: next(batches), BATCH),
+    ):
+        print(f"{name}: {1000 * cpu_s(work) / share:.2f} CPU-ms", flush=True)
 
 
 def step_cost(name: str) -> None:
@@ -162,12 +194,14 @@ def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--personalize", action="store_true")
-    parser.add_argument("--wearers", type=int, nargs="+", default=[501, 502, 503])
+    parser.add_argument("--wearers", type=int, nargs="+", default=list(WEARERS))
     parser.add_argument("--difficulty", default="mid")
     asked = parser.parse_args()
     if asked.personalize:
         personalization(asked.wearers, asked.difficulty)
         return
+    torch.set_num_threads(1)
+    stages_cost()
     for each in NETWORKS:
         step_cost(each)
     front_cost()
