@@ -135,7 +135,7 @@ def fit(user: User, recipe: Recipe, seed: int = 0, base: Path | None = None) -> 
     except KeyboardInterrupt:
         steps = kept_steps(user.scratch("unfinished"))
         ui.note(
-            f"stopped; {steps} of {recipe.steps} steps are kept, and the same command goes on from there"
+            f"stopped; {steps} steps of training are kept, and the same command goes on from there"
             if steps
             else "stopped before anything was worth keeping; the same command starts anew"
         )

@@ -93,7 +93,7 @@ def test_an_interruption_says_how_far_it_came_and_the_same_command_goes_on(
     monkeypatch.setattr(train_module, "_update", interrupted)
     answer = run(*command)
     assert answer.code != 0
-    assert "2 of 3 steps are kept, and the same command goes on from there" in answer.err
+    assert "stopped; 2 steps of training are kept, and the same command goes on from there" in answer.err
     assert ada.slots() == []
     assert run(*command).code == 0
     assert steps == [1, 2, 3, 3]
