@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from edge.errors import BadInput
 
 Start = Literal["base", "scratch", "current"]
+Way = Literal["full", "last", "adapters", "norm"]
+"""Which weights training may change (personalize.ways)."""
 
 _PACKAGE = "configs"
 _OTHER_SETTINGS = frozenset({"parity", "targets"})  # lie beside the recipes; export reads them
+_PICKED = frozenset({"way", "steps", "learning_rate"})  # by `by_minutes`
 
 
 class _Record(BaseModel):
@@ -54,12 +58,22 @@ class Augmentation(_Record):
     electrode_mask_width: int = Field(0, ge=0, le=16)
 
 
+class FromMinutes(_Record):
+    """What replaces the recipe's own, from so many minutes of recordings to train on."""
+
+    minutes: float = Field(gt=0)
+    way: Way
+    steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+
+
 class Recipe(_Record):
     """A training run, apart from the data and the seed. The files in configs/ explain each number."""
 
     name: str
     network: str
     start: Start
+    way: Way = "full"
     steps: int = Field(ge=1)
     batch_windows: int = Field(ge=1)
     evaluations: int = Field(ge=1)
@@ -79,6 +93,14 @@ class Recipe(_Record):
     align: Align | None
     distill: Distill | None = None  # what a recipe without a teacher need not say
     augment: Augmentation
+    by_minutes: tuple[FromMinutes, ...] = ()  # with more and more recordings; the last that fits counts
+
+    @field_validator("by_minutes")
+    @classmethod
+    def _ascending(cls, rows: tuple[FromMinutes, ...]) -> tuple[FromMinutes, ...]:
+        if any(later.minutes <= row.minutes for row, later in pairwise(rows)):
+            raise ValueError("their minutes must ascend")
+        return rows
 
     @field_validator("network")
     @classmethod
@@ -124,10 +146,21 @@ def load(path_or_name: str | Path) -> Recipe:
         ) from None
 
 
+def for_minutes(recipe: Recipe, minutes: float) -> Recipe:
+    """`recipe` as it is with so many minutes to train on: nothing in it is left to pick."""
+    fitting = [row for row in recipe.by_minutes if row.minutes <= minutes]
+    picked = fitting[-1].model_dump(exclude={"minutes"}) if fitting else {}
+    return override(recipe, {**picked, "by_minutes": ()})
+
+
 def override(recipe: Recipe, changes: Mapping[str, object]) -> Recipe:
-    """`recipe` with `changes` to its fields, validated as a file would be. Raises BadInput."""
+    """`recipe` with `changes` to its fields, validated as a file would be. Raises BadInput.
+
+    Who names what `by_minutes` picks does the picking: its rows are dropped.
+    """
+    rows = () if _PICKED & changes.keys() else recipe.by_minutes
     try:
-        return Recipe.model_validate({**recipe.model_dump(), **changes})
+        return Recipe.model_validate({**recipe.model_dump(), "by_minutes": rows, **changes})
     except ValidationError as error:
         first = error.errors()[0]
         raise BadInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -69,3 +69,39 @@ def test_overrides_are_validated_like_a_file():
     assert changed == recipe.load("streaming").model_copy(update={"steps": 7})
     with pytest.raises(BadInput, match="network"):
         recipe.override(recipe.load("streaming"), {"network": "transformer"})
+
+
+ROWS = [
+    {"minutes": 2, "way": "adapters", "steps": 100, "learning_rate": 0.005},
+    {"minutes": 8, "way": "full", "steps": 300, "learning_rate": 0.001},
+]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "way", "steps"),
+    [(0.5, "norm", 7), (2, "adapters", 100), (7.9, "adapters", 100), (8, "full", 300), (500, "full", 300)],
+)
+def test_minutes_pick_the_last_row_that_fits(minutes, way, steps):
+    own = {"way": "norm", "steps": 7, "by_minutes": ()}
+    base = recipe.override(recipe.load("streaming"), {"way": "norm", "steps": 7, "by_minutes": ROWS})
+    picked = recipe.for_minutes(base, minutes)
+    assert (picked.way, picked.steps, picked.by_minutes) == (way, steps, ())
+    rest = {"way", "steps", "learning_rate", "by_minutes"}
+    assert picked.model_dump(exclude=rest) == base.model_dump(exclude=rest)
+    assert recipe.for_minutes(picked, 1) == picked
+    if minutes < 2:
+        assert picked == recipe.override(recipe.load("streaming"), own)
+
+
+@pytest.mark.parametrize("change", [{"steps": 5}, {"way": "last"}, {"learning_rate": 0.01}])
+def test_who_picks_leaves_nothing_to_the_minutes(change):
+    base = recipe.override(recipe.load("streaming"), {"by_minutes": ROWS})
+    assert recipe.override(base, change).by_minutes == ()
+    assert recipe.override(base, {"dropout": 0.0}).by_minutes == base.by_minutes != ()
+    assert recipe.override(base, {**change, "by_minutes": ROWS}).by_minutes == base.by_minutes
+
+
+@pytest.mark.parametrize("rows", [ROWS[::-1], [ROWS[0], ROWS[0]], [{"minutes": 1}]])
+def test_rows_that_do_not_ascend_or_lack_a_number_are_refused(rows):
+    with pytest.raises(BadInput, match="by_minutes"):
+        recipe.override(recipe.load("streaming"), {"by_minutes": rows})
