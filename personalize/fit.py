@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from edge.errors import BadInput
 from edge.features import FRAME_RATE_HZ
@@ -15,9 +16,11 @@ from edge.scoring import Cer
 from edge.session import Session
 from edge.store import User
 from personalize import base, resume
+from personalize import recipe as recipes
 from personalize.checkpoint import FILE_NAME, parameter_count
 from personalize.checks import refuse
 from personalize.evaluate import score_emissions, session_emissions
+from personalize.features import FramedSession
 from personalize.gate import Decision, Heard, decide
 from personalize.gathering import Recordings, gather
 from personalize.geometry import Geometry
@@ -25,7 +28,7 @@ from personalize.labels import labels_of
 from personalize.loss import BatchLoss
 from personalize.model import describe, load_model, save_model
 from personalize.networks import Network
-from personalize.prompted import find_key_times
+from personalize.prompted import Found, find_key_times, needs_alignment
 from personalize.recipe import Recipe, Start
 from personalize.reference import TorchRuntime, in_long_chunks
 from personalize.report import (
@@ -42,6 +45,8 @@ from personalize.report import (
 from personalize.splits import Part
 from personalize.teacher import Teacher, said, taught_loss
 from personalize.train import Progress, Training, initial_network, train, validate
+
+_ALIGNERS_RECIPE: Final = "finetune"  # of the base, where it finds the key times that another start is taught
 
 
 class Personalized(NamedTuple):
@@ -82,7 +87,7 @@ def personalize_user(
     prepared = recordings.prepared(prior)
     cuts = recordings.cut("train", prepared), recordings.cut("validation", prepared)
     unfinished = _unfinished(user, teacher)
-    found = find_key_times(network, *cuts, recipe, seed=seed, progress=progress, unfinished=unfinished)
+    found = _key_times(cuts[0], recordings, recipe, start, seed, progress, unfinished)
     cuts = found.sessions, cuts[1]
     training = train(network, *cuts, recipe, seed=seed, progress=progress, loss=lesson, unfinished=unfinished)
     heard = _hear(network, manifest, recordings.test)
@@ -142,6 +147,32 @@ def _unfinished(user: User, teacher: Teacher | None) -> Path:
     if teacher is None:
         return folder
     return folder / hashlib.sha256((teacher.folder / FILE_NAME).read_bytes()).hexdigest()
+
+
+def _key_times(
+    training: list[FramedSession],
+    recordings: Recordings,
+    recipe: Recipe,
+    start: Start,
+    seed: int,
+    progress: Progress | None,
+    unfinished: Path,
+) -> Found:
+    """Where the start reads nothing yet, what the base hears of the prompts: CTC alone would learn nothing.
+
+    A start that reads learns as well from prompts alone (benchmarks/personalization/prompts_only.py).
+    """
+    if start != "scratch" or not needs_alignment(training, recipe):
+        return Found(training, ())
+    aligner = base.load()
+    prior = prior_from(s.frames for s in recordings.cut("train")) if _is_normalized(aligner) else None
+    hears = recordings.prepared(prior)
+    cuts = recordings.cut("train", hears), recordings.cut("validation", hears)
+    settings = recipes.load(_ALIGNERS_RECIPE)
+    settings = recipes.override(settings, {"steps": min(settings.steps, recipe.steps)})
+    found = find_key_times(aligner, *cuts, settings, seed=seed, progress=progress, unfinished=unfinished)
+    timed = [replace(own, labels=heard.labels) for own, heard in zip(training, found.sessions, strict=True)]
+    return Found(timed, found.rounds)
 
 
 def _describe(network: Network, user: User, recordings: Recordings, prior: Prior | None) -> ModelManifest:

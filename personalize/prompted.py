@@ -1,7 +1,7 @@
-"""Training where prompts are all the truth there is: in rounds of brief training and alignment, then in full.
+"""Key times for prompts: rounds of brief training and alignment, by a network that can already read.
 
-A brief training with plain CTC teaches a network enough of a person to tell when each key of a prompt was
-typed. Those times do what a keyboard's would: windows are cut anywhere, and each emission is told its key.
+A brief training with plain CTC teaches such a network enough of a person to tell when each key of a prompt
+was typed. Those times are for one that cannot read yet: they do for it what a keyboard's would.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
     export OMP_NUM_THREADS=1
     python benchmarks/personalization/prompts_only.py OUT
     python benchmarks/personalization/prompts_only.py OUT --minutes 8 --wearers 81 --seeds 0
+    python benchmarks/personalization/prompts_only.py OUT --arms scratch-plain scratch-aligned --steps 300
     python benchmarks/personalization/prompts_only.py OUT --report
 
 The same signals of simulated wearers, who slip and correct themselves as they type prompts, with three
@@ -43,7 +44,7 @@ from personalize.base_users import forbid
 from personalize.features import FramedSession
 from personalize.labels import Labels, Phrase, labels_of
 from personalize.prompted import align_sessions, find_key_times
-from personalize.train import train, validate
+from personalize.train import initial_network, train, validate
 from simulate.recording import to_session
 from simulate.wearer import Wearer
 
@@ -57,6 +58,9 @@ ARMS: Final = {
     "plain": "prompts, plain CTC",
     "aligned": "prompts, aligned in rounds",
     "keys": "a log of the keys",
+    "scratch-plain": "from scratch: prompts, plain CTC",
+    "scratch-aligned": "from scratch: prompts, aligned by the base in rounds",
+    "scratch-keys": "from scratch: a log of the keys",
 }
 
 
@@ -66,7 +70,7 @@ class Setup(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     difficulty: str = "mid"
-    recipe: str = "finetune"
+    recipe: str = "finetune"  # "streaming" from scratch
     steps: int | None = None  # None: the recipe's
 
 
@@ -91,18 +95,22 @@ class Taken(NamedTuple):
         return replace(self.keys, labels=self.prompts)
 
 
-def settings_of(setup: Setup) -> recipe.Recipe:
-    """The recipe of every cell."""
-    loaded = recipe.load(setup.recipe)
+def settings_of(setup: Setup, *, scratch: bool = False) -> recipe.Recipe:
+    """The recipe of a cell."""
+    loaded = recipe.load("streaming" if scratch else setup.recipe)
     return loaded if setup.steps is None else recipe.override(loaded, {"steps": setup.steps})
 
 
 def result_path(out: Path, cell: Cell, setup: Setup) -> Path:
     """Where the cell's result is: its name says all that decides it, the base among it."""
-    settings = settings_of(setup)
+    settings = settings_of(setup, scratch=_is_scratch(cell))
     decides = [setup.model_dump(), settings.model_dump(), base.card(settings.network).sha256]
     key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
     return out / f"{cell.arm}-{cell.minutes}-{cell.wearer}-{cell.seed}-{key}.json"
+
+
+def _is_scratch(cell: Cell) -> bool:
+    return cell.arm.startswith("scratch")
 
 
 def take(out: Path, wearer: Wearer, session: int, seconds: float) -> Taken:
@@ -161,12 +169,13 @@ def _result(out: Path, cell: Cell, setup: Setup) -> dict[str, object]:
         [one._replace(keys=one.keys.prepared(prior)) for one in some]
         for some in (trained, [validation, test])
     )
-    settings = settings_of(setup)
-    network = base.load(settings.network)
+    tuning, settings = settings_of(setup), settings_of(setup, scratch=_is_scratch(cell))
+    reader = base.load(settings.network)
+    network = initial_network(settings.network, cell.seed) if _is_scratch(cell) else reader
     found: dict[str, object] = {**cell._asdict(), "setup": setup.model_dump()}
     started_s = time.process_time()
     prompted, keys = [one.prompted for one in trained], [one.keys.labels for one in trained]
-    match cell.arm:
+    match cell.arm.removeprefix("scratch-"):
         case "zero":
             prompted = align_sessions(network, prompted).sessions
         case "keys":
@@ -174,7 +183,7 @@ def _result(out: Path, cell: Cell, setup: Setup) -> dict[str, object]:
         case "plain":
             train(network, prompted, [validation.prompted], settings, seed=cell.seed)
         case "aligned":
-            times = find_key_times(network, prompted, [validation.prompted], settings, seed=cell.seed)
+            times = find_key_times(reader, prompted, [validation.prompted], tuning, seed=cell.seed)
             train(network, times.sessions, [validation.prompted], settings, seed=cell.seed)
             prompted, found["rounds"] = times.sessions, [one._asdict() for one in times.rounds]
     found["cpu_s"] = round(time.process_time() - started_s, 1)
@@ -209,9 +218,8 @@ def report(results: Sequence[dict[str, Any]]) -> str:
     kinds = sorted({(one["minutes"], list(ARMS).index(one["arm"])) for one in results})
     for minutes, arm in [(minutes, list(ARMS)[index]) for minutes, index in kinds]:
         own = {(r["wearer"], r["seed"]): r for r in results if (r["minutes"], r["arm"]) == (minutes, arm)}
-        plain = {
-            (r["wearer"], r["seed"]): r for r in results if (r["minutes"], r["arm"]) == (minutes, "plain")
-        }
+        other = "scratch-plain" if arm.startswith("scratch") else "plain"
+        plain = {(r["wearer"], r["seed"]): r for r in results if (r["minutes"], r["arm"]) == (minutes, other)}
         gains = [plain[pair]["test"] - own[pair]["test"] for pair in sorted(own.keys() & plain.keys())]
         cer, cpu_s = ([one[name] for one in own.values()] for name in ("test", "cpu_s"))
         apart = [one["apart_ms"] for one in own.values() if "apart_ms" in one]
@@ -220,7 +228,7 @@ def report(results: Sequence[dict[str, Any]]) -> str:
             ARMS[arm],
             len(own),
             f"{mean_error(cer)} %",
-            "" if arm == "plain" or not gains else f"{mean_error(gains)}",
+            "" if arm == other or not gains else f"{mean_error(gains)}",
             " / ".join(f"{statistics.mean(part):.0f}" for part in zip(*apart, strict=True)),
             f"{statistics.mean(cpu_s):.0f}",
         ]
@@ -240,7 +248,7 @@ def main() -> None:
     """Compute what is missing, then print the table of all that was asked for and is there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS)[:4])
     parser.add_argument("--minutes", nargs="+", type=int, choices=(4, 8, 16), default=[4, 8, 16])
     parser.add_argument("--wearers", nargs="+", type=int, default=list(WEARERS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])

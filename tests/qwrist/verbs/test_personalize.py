@@ -52,11 +52,11 @@ def test_it_is_said_how_many_prompts_key_times_were_found_for(run: Run, ada: Use
     for path, seconds in zip(ada.sessions(), (20, 5, 5), strict=True):
         path.unlink()
         write_session(path, replace(toy_session(7, seconds, on_keyboard=False), user="ada"))
-    answer = run("personalize", "--user", "ada", "--steps", "1")
+    answer = run("personalize", "--user", "ada", "--steps", "1", "--from", "scratch")
     assert answer.code == 0, answer.err
-    (found,) = read_report(ada.slot(1)).alignment
+    *_, found = read_report(ada.slot(1)).alignment
     assert found.prompts == 6
-    assert f"key times found for {found.usable} of 6, in 1 round of alignment" in answer.out
+    assert f"key times found for {found.usable} of 6, in " in answer.out
 
 
 @pytest.mark.parametrize(
