@@ -26,6 +26,7 @@ from personalize.gathering import Recordings, gather
 from personalize.geometry import Geometry
 from personalize.labels import labels_of
 from personalize.loss import BatchLoss
+from personalize.minutes import outlook
 from personalize.model import describe, load_model, save_model
 from personalize.networks import Network
 from personalize.prompted import Found, find_key_times, needs_alignment
@@ -38,6 +39,7 @@ from personalize.report import (
     EvaluationRecord,
     FitReport,
     GateRecord,
+    OutlookRecord,
     PartRecord,
     TeacherRecord,
     write_report,
@@ -45,6 +47,7 @@ from personalize.report import (
 from personalize.splits import Part
 from personalize.teacher import Teacher, said, taught_loss
 from personalize.train import Progress, Training, initial_network, train, validate
+from personalize.ways import fitting
 
 _ALIGNERS_RECIPE: Final = "finetune"  # of the base, where it finds the key times that another start is taught
 
@@ -80,18 +83,10 @@ def personalize_user(
     network = starting_network(user, recipe, start, seed, base_folder)
     recordings = gather(user, least_s)
     refuse(recordings.findings)
-    lesson = None if teacher is None else _lesson(teacher, user, network, recordings, recipe)
-    prior = prior_from(s.frames for s in recordings.cut("train")) if _is_normalized(network) else None
-    manifest = _describe(network, user, recordings, prior)
-    before = None if start == "scratch" else _test(network, manifest, recordings.test)
-    prepared = recordings.prepared(prior)
-    cuts = recordings.cut("train", prepared), recordings.cut("validation", prepared)
-    unfinished = _unfinished(user, teacher)
-    found = _key_times(cuts[0], recordings, recipe, start, seed, progress, unfinished)
-    cuts = found.sessions, cuts[1]
-    training = train(network, *cuts, recipe, seed=seed, progress=progress, loss=lesson, unfinished=unfinished)
-    heard = _hear(network, manifest, recordings.test)
-    decision = _decide(user, heard, recordings, taught=teacher is not None)
+    recipe, asked = recipes.for_minutes(recipe, recordings.minutes("train")), recipe
+    fitted = _fit(network, user, recordings, recipe, start, seed=seed, progress=progress, teacher=teacher)
+    test = _score(fitted.heard, recordings.test)
+    decision = _decide(user, fitted.heard, recordings, taught=teacher is not None)
     report = FitReport(
         user=user.id,
         network=network.name,
@@ -102,21 +97,61 @@ def personalize_user(
         parts=tuple(_record(part, recordings) for part in recordings.parts),
         parameters=parameter_count(network),
         steps=recipe.steps,
-        best_step=training.best.step,
-        evaluations=_evaluations(training),
-        alignment=tuple(AlignmentRecord(**one._asdict()) for one in found.rounds),
-        validation=CerRecord.of(training.best.cer),
+        best_step=fitted.training.best.step,
+        evaluations=_evaluations(fitted.training),
+        alignment=tuple(AlignmentRecord(**one._asdict()) for one in fitted.found.rounds),
+        validation=CerRecord.of(fitted.training.best.cer),
         current_test=None if decision.current is None else CerRecord.of(decision.current),
-        test_before=None if before is None else CerRecord.of(before),
-        test=CerRecord.of(_score(heard, recordings.test)),
+        test_before=None if fitted.before is None else CerRecord.of(fitted.before),
+        test=CerRecord.of(test),
         promoted=decision.promoted,
         gate=_gate_record(decision),
         teacher=None if teacher is None else _teacher_record(teacher, recordings),
         base=_base_record(user, recipe, base_folder, recordings) if start == "base" else None,
         findings=tuple(f"{found.session}: {found.text}" for found in recordings.findings),
         wall_time_s=round(time.monotonic() - started_s, 1),
+        picked_by_minutes=recipe != asked,
+        outlook=_outlook(network, start, test, recordings) if teacher is None else None,
     )
-    return Personalized(report, _keep(user, network, manifest, report))
+    return Personalized(report, _keep(user, network, fitted.manifest, report))
+
+
+class _Fitted(NamedTuple):
+    """What became of a network."""
+
+    found: Found
+    training: Training
+    manifest: ModelManifest
+    before: Cer | None  # on the test recording; None from scratch
+    heard: Heard  # of the test recording
+
+
+def _fit(
+    network: Network,
+    user: User,
+    recordings: Recordings,
+    recipe: Recipe,
+    start: Start,
+    *,
+    seed: int,
+    progress: Progress | None,
+    teacher: Teacher | None,
+) -> _Fitted:
+    """Train `network` in place; the test recording is only listened to, before and after."""
+    lesson = None if teacher is None else _lesson(teacher, user, network, recordings, recipe)
+    prior = prior_from(s.frames for s in recordings.cut("train")) if _is_normalized(network) else None
+    manifest = _describe(network, user, recordings, prior)
+    before = None if start == "scratch" else _test(network, manifest, recordings.test)
+    prepared = recordings.prepared(prior)
+    cuts = recordings.cut("train", prepared), recordings.cut("validation", prepared)
+    unfinished = _unfinished(user, teacher)
+    found = _key_times(cuts[0], recordings, recipe, start, seed, progress, unfinished)
+    cuts = found.sessions, cuts[1]
+    with fitting(network, recipe.way, seed) as fitted:
+        training = train(
+            fitted, *cuts, recipe, seed=seed, progress=progress, loss=lesson, unfinished=unfinished
+        )
+    return _Fitted(found, training, manifest, before, _hear(network, manifest, recordings.test))
 
 
 def starting_network(
@@ -211,6 +246,14 @@ def _decide(user: User, new: Heard, recordings: Recordings, *, taught: bool) -> 
 
 def _gate_record(decision: Decision) -> GateRecord:
     return GateRecord(reason=decision.reason, stretches=decision.stretches, probability=decision.probability)
+
+
+def _outlook(network: Network, start: Start, test: Cer, recordings: Recordings) -> OutlookRecord | None:
+    """By the learning curve, which was measured on live networks fitted from the base."""
+    if network.name != "streaming" or start == "scratch":
+        return None
+    told = outlook(test.percent, recordings.minutes("train"))
+    return None if told is None else OutlookRecord(minutes=told.minutes, points=told.points)
 
 
 def _base_record(user: User, recipe: Recipe, folder: Path | None, recordings: Recordings) -> BaseRecord:

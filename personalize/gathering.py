@@ -34,6 +34,10 @@ class Recordings:
         by_name = {session.name: session for session in sessions or self.sessions}
         return [part.of(by_name[part.name]) for part in self.parts if part.role == role]
 
+    def minutes(self, role: Role) -> float:
+        """How many of them have `role`."""
+        return sum(part.minutes for part in self.parts if part.role == role)
+
     def prepared(self, prior: Prior | None) -> list[FramedSession]:
         """All but the test recording as a network's input. Normalised whole, as they were recorded."""
         return [session.prepared(prior) for session in self.sessions[:-1]]

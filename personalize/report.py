@@ -98,6 +98,21 @@ class GateRecord(_Record):
     probability: float | None  # that it is better than the model in use before; None: not comparable
 
 
+class OutlookRecord(_Record):
+    """What more recordings would bring, by simulated wearers' learning curve (personalize.minutes)."""
+
+    minutes: float  # more of them
+    points: float  # of CER
+
+    @property
+    def text(self) -> str:
+        """In a sentence, without its end."""
+        return (
+            f"{self.minutes:.0f} more minutes of typing: about {self.points:.1f} points better "
+            "(simulated wearers' curve)"
+        )
+
+
 class FitReport(_Record):
     """One run of `personalize`. The test recording chose nothing of the model, only whether it is used."""
 
@@ -123,6 +138,8 @@ class FitReport(_Record):
     gate: GateRecord | None = None  # None in reports of before the gate
     teacher: TeacherRecord | None = None
     alignment: tuple[AlignmentRecord, ...] = ()  # its rounds; none where a keyboard told every press
+    picked_by_minutes: bool = False  # the recipe's way, steps and rate are those for this many minutes
+    outlook: OutlookRecord | None = None  # None where the curve says nothing
     base: BaseRecord | None = None  # None from elsewhere, and in reports of before it was recorded
 
     def minutes(self, role: Role) -> float:

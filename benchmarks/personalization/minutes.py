@@ -56,7 +56,7 @@ class Arm(NamedTuple):
 # The fewer weights move, the further each may go: rates of 1.5e-3, 5e-3 and 1e-2 were tried on wearer 601.
 ARMS: Final[dict[str, Arm]] = {
     "full": Arm("all weights"),
-    "full_120": Arm("all weights, 120 steps", steps=120),
+    "full_60": Arm("all weights, 60 steps", steps=60),
     "full_480": Arm("all weights, 480 steps", steps=480),
     "last": Arm("last layers", "last"),
     "adapters": Arm("adapters", "adapters", learning_rate=5e-3),

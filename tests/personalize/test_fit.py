@@ -7,7 +7,7 @@ import torch
 from edge.errors import BadInput, BadSession, NotEnoughData
 from edge.session import write_session
 from edge.store import UserStore
-from personalize import base, recipe, splits
+from personalize import base, minutes, recipe, splits
 from personalize import train as train_module
 from personalize.evaluate import evaluate
 from personalize.features import FramedSession
@@ -100,6 +100,38 @@ def test_from_scratch_the_base_finds_the_key_times_of_prompts_alone(user, monkey
     assert read_report(folder) == report
     assert not user.scratch("unfinished").exists()
     assert personalize_user(user, BARELY, start="current").report.alignment == (), "this one reads already"
+
+
+def test_minutes_pick_the_way_and_the_report_says_which(user, monkeypatch):
+    monkeypatch.setattr(minutes, "FEWEST", 0.1)
+    record(user, toy_session(0, 20), toy_session(1, 6), toy_session(2, 6))
+    rows = [
+        {"minutes": at, "way": way, "steps": steps, "learning_rate": 0.01}
+        for at, way, steps in ((0.1, "last", 1), (0.3, "norm", 2), (0.5, "full", 3))
+    ]
+    report, folder = personalize_user(user, recipe.override(BARELY, {"by_minutes": rows}), start="base")
+    assert report.picked_by_minutes
+    assert (report.recipe.way, report.steps, report.recipe.by_minutes) == ("norm", 2, ())
+    before, after = base.load().state_dict(), load_model(folder)[0].state_dict()
+    assert {name.split(".")[-2] for name in after if not torch.equal(before[name], after[name])} == {"norm"}
+    assert report.outlook is not None
+    expected = minutes.outlook(report.test.percent, report.minutes("train"))
+    assert (report.outlook.minutes, report.outlook.points) == expected
+    again = personalize_user(user, BARELY, start="scratch").report
+    assert not again.picked_by_minutes
+    assert again.outlook is None, "the curve is of those who start from the base"
+
+
+def test_adapters_are_kept_as_plain_weights(user):
+    record(user, toy_session(0, 20), toy_session(1, 6))
+    settings = recipe.override(BARELY, {"way": "adapters", "learning_rate": 0.01})
+    _, folder = personalize_user(user, settings, start="base")
+    before, after = base.load().state_dict(), load_model(folder)[0].state_dict()
+    assert {name: tensor.shape for name, tensor in before.items()} == {
+        name: tensor.shape for name, tensor in after.items()
+    }
+    moved = {name for name in after if not torch.equal(before[name], after[name])}
+    assert {name.split(".")[0] for name in moved} == {"front", "lstm", "head"}
 
 
 def test_nothing_of_the_test_recording_reaches_training(user):
