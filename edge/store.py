@@ -3,6 +3,7 @@
     root/users/<id>/sessions/<name>.hdf5
     root/users/<id>/models/<slot>/          numbered, written whole; `export` adds what it makes of it
     root/users/<id>/models/current.json     which slot is in use, and which were before it
+    root/users/<id>/donning.json            how the bands sit today (edge.roll)
 
 Nothing that a user can name leaves their folder; folders are 0700, and reading makes none. What the system
 refuses (no right, no room) is a BadInput with its reason.
@@ -170,6 +171,11 @@ class User:
     def scratch(self, name: Literal["frames", "unfinished"]) -> Path:
         """Where what can be made again is kept; who writes makes it, and `forget` removes it too."""
         return self._folder(name)
+
+    @property
+    def donning(self) -> Path:
+        """Where it is told how the bands sit today: edge.roll. It may not be there."""
+        return self._folder("donning.json")
 
     @property
     def _pointer(self) -> Path:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, assert_never
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from edge.charset import ENTER
 from edge.extras import require
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HELP",
     "LIVE_HELP",
+    "LIVE_SESSION",
     "BandSpec",
     "Bands",
     "Ble",
@@ -36,6 +37,9 @@ __all__ = [
     "open_bands",
     "parse",
 ]
+
+# A simulated donning beyond any that was recorded: what is typed live was never trained on.
+LIVE_SESSION: Final = 10_000
 
 Clock = Callable[[], float]
 

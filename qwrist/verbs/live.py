@@ -21,6 +21,7 @@ from edge.errors import BadInput
 from edge.manifest import ModelManifest, RuntimeKind, read_manifest
 from edge.pipeline import HeardKey, Pipeline, Reading, StageClock, follow
 from edge.prompts import prompt_deck
+from edge.roll import STRAIGHT, Rolled, Turns
 from edge.runtimes import Runtime, open_preferred
 from edge.samples import KeyPress
 from edge.scoring import Cer, matches, score
@@ -29,19 +30,17 @@ from edge.trust import TrustStore
 from firmware_bridge.sinks import StreamSink, TextSink
 from qwrist import bands, ui
 from qwrist.band_spec import FASTEST, SLOWEST
-from qwrist.bands import Bands, BandSpec, Script
+from qwrist.bands import LIVE_SESSION, Bands, BandSpec, Script
 from qwrist.verbs.decoding import BeamOption, LmOption, NoLm, VocabularyOption, decoder_for
 from qwrist.verbs.models import ModelOption, model_folder
 from qwrist.verbs.numbers import check_number
 from qwrist.verbs.record import BandOption
+from qwrist.verbs.turned import TurnedOption, asked, asked_or_kept
 from qwrist.verbs.users import AsJson, UserId
 
 BundleOption = Annotated[Path | None, typer.Option(help="A bundle's folder, instead of the user's model.")]
 
 _LATENCIES = 10  # presses that must have been read right: fewer may be chance
-
-# Donnings beyond any that was recorded: what is typed live was never trained on.
-_LIVE_SESSION = 10_000
 _LONGEST_S = 24 * 3600.0
 
 
@@ -59,6 +58,7 @@ class LiveSession:
     heard: list[Heard] = field(default_factory=list)
     pressed: list[KeyPress] = field(default_factory=list)
     clock: StageClock = field(default_factory=StageClock)
+    turned: Turns = STRAIGHT  # how the electrodes were rolled
     settled: int = 0  # of `heard`: those beyond may still change
     simulated: bool = False
     in_real_time: bool = False  # else the clock is virtual, and latencies mean nothing
@@ -121,10 +121,11 @@ def type_(
     lm: LmOption = None,
     no_lm: NoLm = False,
     vocabulary: VocabularyOption = None,
+    turned: TurnedOption = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after so long (default: Ctrl-C).")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Type: decode the bands live, on the screen. Ctrl-C ends it."""
+    """Type: decode the bands live, on the screen, rolled as `qwrist don` found them. Ctrl-C ends it."""
     spec = bands.parse(band)
     check_number("--seconds", seconds, most=_LONGEST_S)
     if isinstance(spec, bands.Sim) and seconds is None:
@@ -132,7 +133,8 @@ def type_(
     sink = None if as_json else StreamSink(sys.stdout)
     decoder = _decoder(user, model, bundle, runtime)
     decoding = decoder_for(decoder.manifest.stride, beam, lm, vocabulary, no_lm=no_lm)
-    session = decode_live(decoder._replace(decoding=decoding), spec, seconds, sink)
+    rolled = _turns(user, model, bundle, turned)
+    session = decode_live(decoder._replace(decoding=decoding), spec, seconds, sink, rolled)
     _report(session, as_json=as_json)
 
 
@@ -146,15 +148,17 @@ def replay(
     lm: LmOption = None,
     no_lm: NoLm = False,
     vocabulary: VocabularyOption = None,
+    turned: TurnedOption = None,
     speed: Annotated[float | None, typer.Option(help="1 is real time (default: as fast as it goes).")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decode a recording as if it came in live."""
+    """Decode a recording as if it came in live; as it was worn, unless --turned says how to roll it."""
     check_number("--speed", speed, least=SLOWEST / 10, most=FASTEST)
     sink = None if as_json else StreamSink(sys.stdout)
     decoder = _decoder(user, model, bundle, runtime)
     decoding = decoder_for(decoder.manifest.stride, beam, lm, vocabulary, no_lm=no_lm)
-    decoded = decode_live(decoder._replace(decoding=decoding), bands.File(session, speed), None, sink)
+    spec = bands.File(session, speed)
+    decoded = decode_live(decoder._replace(decoding=decoding), spec, None, sink, asked(turned))
     _report(decoded, as_json=as_json)
 
 
@@ -186,14 +190,26 @@ def _decoder(user: str, model: int | None, bundle: Path | None, kind: RuntimeKin
     return Decoder(opened.model, opened.runtime(artifact))
 
 
+def _turns(user: str, model: int | None, bundle: Path | None, turned: str | None) -> Turns:
+    """How to roll. What `qwrist don` found is of the user's own models: a bundle is only rolled if asked."""
+    if bundle is not None:
+        return asked(turned)
+    found = UserStore.default().user(user)
+    return asked_or_kept(found, model_folder(found, model), turned)
+
+
 def decode_live(
-    decoder: Decoder, spec: BandSpec, seconds: float | None, sink: TextSink | None
+    decoder: Decoder,
+    spec: BandSpec,
+    seconds: float | None,
+    sink: TextSink | None,
+    turned: Turns = STRAIGHT,
 ) -> LiveSession:
-    """Decode a source until it ends, `seconds` are over or Ctrl-C."""
+    """Decode a source, its electrodes rolled, until it ends, `seconds` are over or Ctrl-C."""
     manifest, engine, decoding = decoder
-    session = LiveSession(in_real_time=isinstance(spec, bands.Sim) and spec.speed == 1)
+    session = LiveSession(turned=turned, in_real_time=isinstance(spec, bands.Sim) and spec.speed == 1)
     duration_s = _LONGEST_S if seconds is None else seconds
-    script = Script(_LIVE_SESSION, duration_s, _live_prompts(spec, duration_s))
+    script = Script(LIVE_SESSION, duration_s, _live_prompts(spec, duration_s))
 
     async def run() -> None:
         async with bands.open_bands(spec, manifest.sides, script) as opened:
@@ -210,7 +226,7 @@ def decode_live(
 def _live_prompts(spec: BandSpec, duration_s: float) -> list[str]:
     if not isinstance(spec, bands.Sim):
         return []
-    return list(islice(prompt_deck(_LIVE_SESSION), 1 + round(duration_s)))
+    return list(islice(prompt_deck(LIVE_SESSION), 1 + round(duration_s)))
 
 
 async def _listen(
@@ -220,7 +236,7 @@ async def _listen(
     shown = Shown()
     source = bands.UpTo(opened.source, duration_s)
     try:
-        async for reading in follow(pipeline, source, session.clock):
+        async for reading in follow(pipeline, Rolled(source, session.turned), session.clock):
             session.hear(reading, opened.clock())
             labels = ([key.label for key in keys] for keys in reading)
             shown, edit = revise(shown, *labels)
@@ -235,6 +251,7 @@ def _report(session: LiveSession, *, as_json: bool) -> None:
     result: dict[str, object] = {"keys": len(session.heard), "text": session.text}
     if session.pressed and (cer := session.cer) is not None:
         result |= {"typed": session.truth, "cer_percent": round(cer.percent, 2)}
+    result["turned"] = session.turned
     result["real_time_factor"] = round(session.clock.real_time_factor, 4)
     if session.in_real_time:
         result |= {"latency_p50_ms": session.latency_ms(50), "latency_p95_ms": session.latency_ms(95)}

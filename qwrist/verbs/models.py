@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,10 +13,12 @@ from edge.decoder import decode_all
 from edge.errors import BadInput
 from edge.extras import require
 from edge.manifest import ModelManifest, read_manifest
+from edge.roll import roll
 from edge.session import Session, read_session
 from edge.store import User, UserStore
 from qwrist import ui
 from qwrist.verbs.decoding import BeamOption, LmOption, NoLm, VocabularyOption, decoder_for
+from qwrist.verbs.turned import TurnedOption, asked
 from qwrist.verbs.users import AsJson, UserId
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ def evaluate(
         Path | None, typer.Option(help="A session file (default: the model's test recording).")
     ] = None,
     model: ModelOption = None,
+    turned: TurnedOption = None,
     runtime: Annotated[RuntimeName, typer.Option(help="What runs the network.")] = "torch",
     beam: BeamOption = None,
     lm: LmOption = None,
@@ -75,6 +79,7 @@ def evaluate(
     folder = model_folder(found, model)
     manifest = read_manifest(folder)
     recording = held_out(found, folder) if session is None else read_session(session)
+    recording = replace(recording, emg_uv=roll(recording.emg_uv, asked(turned)))
     decoder = decoder_for(manifest.stride, beam, lm, vocabulary, no_lm=no_lm)
     engine = _open(folder, manifest, runtime)
     log_probs = session_emissions(engine, manifest, recording)
@@ -83,6 +88,7 @@ def evaluate(
     result = {
         "session": recording.name,
         "model": folder.name,
+        "turned": asked(turned),
         "runtime": runtime,
         "decoder": str(decoder),
         "cer_percent": round(cer.percent, 3),
