@@ -67,7 +67,8 @@ def page(found: Findings) -> str:
     title = f"{report.user}, model {found.model}"
     recipe = html.escape(report.recipe.model_dump_json(indent=1))
     contents = {
-        "Learning curve": scrolled(pictures.learning_curve(report.evaluations, report.best_step)),
+        "Learning curve": scrolled(pictures.learning_curve(report.evaluations, report.best_step))
+        + _outlook(report),
         "Errors by recording": _recordings(found),
         "Errors by key": scrolled(pictures.keyboard(test)),
         "Errors by finger and hand": scrolled(pictures.fingers(test)) + _hands(test),
@@ -104,11 +105,16 @@ def _warnings(report: FitReport) -> str:
     return f"<ul>{lines}</ul>" if lines else ""
 
 
+def _outlook(report: FitReport) -> str:
+    return "" if report.outlook is None else f"<p>{html.escape(report.outlook.text)}.</p>"
+
+
 def _recipe_line(report: FitReport) -> str:
     recipe = report.recipe
     return html.escape(
         f"{recipe.name}: {recipe.steps:,} steps of {recipe.batch_windows} windows of {recipe.window_s:g} s, "
-        f"learning rate {recipe.learning_rate:g}, seed {report.seed}; best at step {report.best_step:,}"
+        f"way {recipe.way}, learning rate {recipe.learning_rate:g}, seed {report.seed}; "
+        f"best at step {report.best_step:,}"
     )
 
 

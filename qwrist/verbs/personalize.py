@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,7 +12,7 @@ from edge.errors import BadInput
 from edge.extras import require
 from edge.store import User, UserStore
 from personalize import recipe as recipes
-from personalize.recipe import Recipe, Start
+from personalize.recipe import Recipe, Start, Way
 from qwrist import ui
 from qwrist.verbs.personalize_all import personalize_everybody
 from qwrist.verbs.users import AsJson
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from personalize.report import FitReport
 
 _RECIPES = {"base": "finetune", "current": "finetune", "scratch": "streaming"}
+_WAYS: Final[dict[Way, str]] = {
+    "full": "all weights",
+    "last": "the last layers",
+    "adapters": "adapters, merged into the weights",
+    "norm": "the norms alone",
+}
 _SIMULATED = "simulated wearer: no figure here is a person's"
 
 
@@ -48,6 +54,10 @@ def personalize(
         typer.Option(help="streaming, micro, spatial_lstm, tds or tds_spatial (default: the recipe's)."),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Updates (default: the recipe's).")] = None,
+    way: Annotated[
+        str | None,
+        typer.Option(help="full, last, adapters or norm: which weights change (default: the recipe's)."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Makes the run repeatable.")] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the recordings and run the whole chain on 10 s of them.")
@@ -61,7 +71,7 @@ def personalize(
     as_json: AsJson = False,
 ) -> None:
     """Fit a decoder to a user: the last recording tests, the one before it chooses the epoch."""
-    chosen = choose_recipe(_start(start, base), recipe, network, steps)
+    chosen = choose_recipe(_start(start, base), recipe, network, steps, way)
     if everybody:
         if user is not None:
             raise BadInput("--all is every user and --user is one of them; leave one out")
@@ -108,11 +118,12 @@ def choose_recipe(
     recipe: str | None = None,
     network: str | None = None,
     steps: int | None = None,
+    way: str | None = None,
 ) -> Recipe:
     """The recipe that is named or fits, with what the command line overrides. Raises BadInput."""
     live = network in (None, "streaming", "micro")
     default = _RECIPES[start or "base"] if live else "paper"
-    changes = {"start": start, "network": network, "steps": steps}
+    changes = {"start": start, "network": network, "steps": steps, "way": way}
     loaded = recipes.load(recipe or default)
     return recipes.override(loaded, {name: value for name, value in changes.items() if value is not None})
 
@@ -159,6 +170,7 @@ def _rehearse(user: User, recipe: Recipe, base: Path | None, *, as_json: bool) -
     from qwrist.verbs.exports import lower
 
     recordings = gather(user)
+    recipe = recipes.for_minutes(recipe, recordings.minutes("train"))
     if not as_json:
         _announce(recordings, recipe)
     refuse(recordings.findings)
@@ -188,7 +200,8 @@ def _rehearse(user: User, recipe: Recipe, base: Path | None, *, as_json: bool) -
 
 def _announce(recordings: Recordings, recipe: Recipe) -> None:
     rows = [(part.name, part.role, f"{part.minutes:.1f}") for part in recordings.parts]
-    ui.table(f"{recipe.network} from {recipe.start}, {recipe.steps} steps", ["session", "role", "min"], rows)
+    title = f"{recipe.network} from {recipe.start}, {_WAYS[recipe.way]}, {recipe.steps} steps"
+    ui.table(title, ["session", "role", "min"], rows)
     for found in recordings.findings:
         ui.note(f"{found.severity.name}: {found.session}: {found.text}")
 
@@ -201,11 +214,14 @@ def _summary(report: FitReport) -> dict[str, object]:
             f"{report.minutes(role):.1f} {role}" for role in ("train", "validation", "test")
         ),
         "steps": f"{report.steps}, best at {report.best_step}, {report.wall_time_s:.0f} s",
+        "trained": _trained(report),
         "validation CER": f"{report.validation.percent:.1f} %",
         "test CER": f"{test.percent:.1f} % of {test.length} keys "
         f"({test.insertions} inserted, {test.deletions} missed, {test.substitutions} wrong)",
         "in use": _in_use(report),
     }
+    if report.outlook is not None:
+        facts["outlook"] = report.outlook.text
     if report.base is not None and report.base.leak is not None:
         facts["beware"] = report.base.leak
     if report.alignment:
@@ -219,6 +235,11 @@ def _summary(report: FitReport) -> dict[str, object]:
     if report.simulated:
         facts["note"] = _SIMULATED
     return facts
+
+
+def _trained(report: FitReport) -> str:
+    way = _WAYS[report.recipe.way]
+    return f"{way}, as is best for so many minutes" if report.picked_by_minutes else way
 
 
 def _in_use(report: FitReport) -> str:

@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
+from edge.errors import BadInput
 from edge.session import write_session
 from edge.store import User, UserStore
-from personalize import base, splits
+from personalize import base, minutes, recipe, rehearsal, splits
 from personalize import train as train_module
 from personalize.report import read_report
 from personalize.train import initial_network
@@ -98,3 +100,40 @@ def test_an_interruption_says_how_far_it_came_and_the_same_command_goes_on(
     assert run(*command).code == 0
     assert steps == [1, 2, 3, 3]
     assert ada.slots() == [1]
+
+
+def test_the_way_and_what_more_minutes_bring_are_told(
+    run: Run, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(minutes, "FEWEST", 0.1)
+    answer = run("personalize", "--user", "ada", "--steps", "1", "--way", "adapters")
+    assert answer.code == 0, answer.err
+    report = read_report(ada.slot(1))
+    assert report.recipe.way == "adapters"
+    assert "adapters, merged into the weights" in answer.out
+    assert report.outlook is not None
+    told = f"5 more minutes of typing: about {report.outlook.points:.1f} points better"
+    assert told in " ".join(answer.out.split())
+    page = (ada.slot(1) / "report.html").read_text(encoding="utf-8")
+    assert told in page
+    assert "way adapters" in page
+    refused = run("personalize", "--user", "ada", "--way", "some")
+    assert refused.code == 2
+    assert "way: " in refused.err
+
+
+@pytest.mark.usefixtures("ada")
+def test_a_dry_run_announces_what_the_minutes_pick(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enough(_user: User) -> None:
+        raise BadInput("announced")
+
+    monkeypatch.setattr(rehearsal, "rehearsal_user", enough)
+    rows = [{"minutes": 0.1, "way": "norm", "steps": 77, "learning_rate": 0.01}]
+    fields = recipe.override(recipe.load("finetune"), {"by_minutes": rows}).model_dump(mode="json")
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(fields), encoding="utf-8")
+    answer = run("personalize", "--user", "ada", "--dry-run", "--recipe", str(file))
+    assert answer.err.strip().endswith("announced")
+    assert "streaming from base, the norms alone, 77 steps" in answer.out
