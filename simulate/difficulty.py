@@ -31,6 +31,7 @@ class Difficulty:
     gain_spread: float  # an electrode's gain, donning to donning
     artefact_uv: float  # size of movement artefacts
     contact_losses_per_min: float  # of any one electrode of a band
+    stretch: float = 1.0  # of potentials in time: skin and fat of the wearer are a low-pass
     fitted_typing: bool = False  # drawn from real people's logs (simulate.rhythm), not by rules of thumb
 
 
@@ -92,14 +93,15 @@ _PRESETS: Final = (
         key_style=0.32,
         crosstalk=0.38,
         timing_jitter_s=0.018,
-        amplitude_uv=18.0,
-        tonic=0.09,
+        amplitude_uv=33.0,
+        tonic=0.07,
         falloff=1.95,
         donning_shift=0.48,
         drift_shift=0.3,
         gain_spread=0.2,
         artefact_uv=22.0,
         contact_losses_per_min=0.1,
+        stretch=1.3,
         fitted_typing=True,
     ),
 )

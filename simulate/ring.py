@@ -58,8 +58,9 @@ def potentials(units: MotorUnits, donning: Donning, difficulty: Difficulty, elap
     size = size * (_NEAR / distance) ** difficulty.falloff
     # Across the wrist a potential arrives through more tissue: wider, later, and without its fine structure.
     across = np.clip((distance - 0.3) / 1.2, 0, 1)[:, None, :]
-    near = _waveforms(units.shape, units.width_s, units.delay_s)[:, :, None]
-    far = _waveforms(0.5 * units.shape, 1.15 * units.width_s, units.delay_s + 0.0009)[:, :, None]
+    width_s = difficulty.stretch * units.width_s
+    near = _waveforms(units.shape, width_s, units.delay_s)[:, :, None]
+    far = _waveforms(0.5 * units.shape, 1.15 * width_s, units.delay_s + 0.0009)[:, :, None]
     return (size[:, None, :] * (near * (1 - across) + far * across)).astype(np.float32)
 
 

@@ -70,6 +70,21 @@ def test_amplitudes_are_near_those_of_real_recordings(difficulty):
     assert np.var(np.concatenate(values), axis=(0, 3)).mean() == pytest.approx(1.1, abs=0.35)
 
 
+def test_the_calibrated_wearer_has_the_published_log_power_and_a_real_wrists_spectrum():
+    # 0.511 and 1.146 in emg2qwerty; about 110 Hz in GRABMyo (docs/simulation.md: 20 wearers of 90 s)
+    stage, values, power = LogSpectrogram(), [], 0
+    for user in range(6):
+        performance = Wearer(user, "calibrated").perform(0, duration_s=30)
+        emg_uv = filtered(performance)
+        values.append(stage.step(stage.initial_state(), emg_uv, performance.valid)[1].values)
+        power = power + np.square(np.abs(np.fft.rfft(emg_uv[RATE_HZ // 2 :], axis=0))).mean((1, 2))
+    assert np.mean(values) == pytest.approx(0.511, abs=0.05)
+    assert np.var(np.concatenate(values), axis=(0, 3)).mean() == pytest.approx(1.146, abs=0.1)
+    hz = np.linspace(0, RATE_HZ / 2, len(power))
+    power[hz < 40] = 0
+    assert 95 < hz[np.searchsorted(np.cumsum(power), power.sum() / 2)] < 130
+
+
 def test_muscles_speak_when_keys_are_pressed(performance):
     size = np.abs(filtered(performance)).mean((1, 2))
     at = np.array([key.press_s for key in performance.keys]) * RATE_HZ
