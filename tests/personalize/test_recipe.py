@@ -105,3 +105,10 @@ def test_who_picks_leaves_nothing_to_the_minutes(change):
 def test_rows_that_do_not_ascend_or_lack_a_number_are_refused(rows):
     with pytest.raises(BadInput, match="by_minutes"):
         recipe.override(recipe.load("streaming"), {"by_minutes": rows})
+
+
+def test_the_default_trains_longer_on_more_minutes_and_never_three_cpu_minutes_on_eight():
+    shipped = recipe.load("finetune")
+    steps = [recipe.for_minutes(shipped, minutes).steps for minutes in (1, 2, 4, 8, 16, 32)]
+    assert steps == sorted(steps)
+    assert steps[0] < steps[3] <= 400, "a step takes 0.3 CPU-seconds: benchmarks/training.py --personalize"
