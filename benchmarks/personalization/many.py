@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from edge.files import write_atomically
 from edge.session import write_session
 from edge.store import UserStore
-from personalize import recipe
+from personalize import base, recipe
 from personalize.base_users import forbid
 from personalize.many import local, on_ray
 from personalize.many.job import Engine, Order
@@ -81,7 +81,9 @@ def recorded(out: Path, users: int, minutes: float) -> UserStore:
 
 def measure(out: Path, store: UserStore, arm: Arm, order: Order, users: int, minutes: float) -> None:
     """Fit everybody unless that was done."""
-    name = f"{arm.engine}-{arm.workers}-{users}-users-{minutes:g}-min-{order.recipe.steps}-steps"
+    steps = "default" if order.recipe.by_minutes else order.recipe.steps
+    name = f"{arm.engine}-{arm.workers}-{users}-users-{minutes:g}-min-{steps}-steps"
+    name += f"-base-{base.card(order.recipe.network).sha256[:8]}"
     result = out / f"{name}.json"
     if result.exists():
         return
@@ -105,14 +107,17 @@ def measure(out: Path, store: UserStore, arm: Arm, order: Order, users: int, min
 
 def show(out: Path) -> None:
     """A table of what was measured. Simulated wearers."""
-    arms = [Measured.model_validate_json(path.read_bytes()) for path in sorted(out.glob("*-steps.json"))]
+    arms = [
+        Measured.model_validate_json(path.read_bytes()) for path in sorted(out.glob("*-steps-base-*.json"))
+    ]
     print("| engine | at once | users | min each | steps | wall s | wall s a user | CPU-s a user | load |")
     print("|---|---|---|---|---|---|---|---|---|")
     for arm in arms:
         users = arm.report.users
+        steps = "default" if arm.report.recipe.by_minutes else arm.report.recipe.steps
         cpu = [user.cpu_s for user in users if user.cpu_s is not None]
         print(
-            f"| {arm.engine} | {arm.workers} | {len(users)} | {arm.minutes:g} | {arm.report.recipe.steps} "
+            f"| {arm.engine} | {arm.workers} | {len(users)} | {arm.minutes:g} | {steps} "
             f"| {arm.report.seconds:.0f} | {arm.report.seconds / len(users):.1f} "
             f"| {statistics.mean(cpu):.1f} | {arm.load:.1f} |"
         )
@@ -133,7 +138,8 @@ def main() -> None:
     asked = parser.parse_args()
     if not asked.report:
         chosen = recipe.load("finetune")
-        chosen = recipe.override(chosen, {"steps": asked.steps or chosen.steps})
+        if asked.steps is not None:
+            chosen = recipe.override(chosen, {"steps": asked.steps})
         store = recorded(asked.out, asked.users, asked.minutes)
         order = Order(recipe=chosen, code=code_hash())
         for workers in asked.workers:
