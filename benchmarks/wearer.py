@@ -25,7 +25,7 @@ def main() -> None:
     for difficulty in presets():
         ratios = [times_real_time(difficulty, repeat) for repeat in range(REPEATS)]
         print(
-            f"{difficulty:7} {median(ratios):5.0f} x real time (median of {REPEATS}: "
+            f"{difficulty:10} {median(ratios):5.0f} x real time (median of {REPEATS}: "
             f"{min(ratios):.0f} to {max(ratios):.0f})"
         )
 

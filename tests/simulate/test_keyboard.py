@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.charset import CHARSET, SPACE
+from edge.charset import BACKSPACE, CHARSET, ENTER, SPACE
 from edge.samples import SIDES
-from simulate.keyboard import base_key, layout, needs_shift, neighbours
+from simulate.keyboard import Pair, base_key, layout, needs_shift, neighbours, pair_of, same_finger
 
 BOTH = layout(SIDES, "right")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -40,3 +40,30 @@ def test_one_hand_has_every_key(side):
     alone = layout((side,), "right")
     assert alone.keys() == BOTH.keys()
     assert {place.side for place in alone.values()} == {side}
+
+
+@pytest.mark.parametrize(
+    ("before", "key", "pair"),
+    [
+        ("l", "l", Pair.REPEAT),
+        ("e", "d", Pair.SAME_FINGER),
+        ("a", "S", Pair.SAME_HAND),
+        ("t", "h", Pair.ALTERNATE),
+        ("e", SPACE, Pair.TO_SPACE),
+        (SPACE, "e", Pair.FROM_SPACE),
+        ("e", ENTER, Pair.TO_ENTER),
+        (ENTER, SPACE, Pair.FROM_ENTER),
+        (ENTER, BACKSPACE, Pair.TO_BACKSPACE),
+        (BACKSPACE, BACKSPACE, Pair.BACKSPACES),
+        (BACKSPACE, SPACE, Pair.FROM_BACKSPACE),
+    ],
+)
+def test_pairs_are_told_apart_by_what_they_ask_of_the_hands(before, key, pair):
+    assert pair_of(BOTH, before, key) is pair
+
+
+@given(st.sampled_from(CHARSET.keys), st.sampled_from(CHARSET.keys))
+def test_one_finger_cannot_be_of_two_hands(one, other):
+    assert same_finger(BOTH, one, other) == same_finger(BOTH, other, one)
+    if same_finger(BOTH, one, other):
+        assert BOTH[base_key(one)].side == BOTH[base_key(other)].side
