@@ -113,7 +113,7 @@ def personalize_user(
         picked_by_minutes=recipe != asked,
         outlook=_outlook(network, start, test, recordings) if teacher is None else None,
     )
-    return Personalized(report, _keep(user, network, fitted.manifest, report))
+    return Personalized(report, keep(user, network, fitted.manifest, report))
 
 
 class _Fitted(NamedTuple):
@@ -151,7 +151,7 @@ def _fit(
         training = train(
             fitted, *cuts, recipe, seed=seed, progress=progress, loss=lesson, unfinished=unfinished
         )
-    return _Fitted(found, training, manifest, before, _hear(network, manifest, recordings.test))
+    return _Fitted(found, training, manifest, before, hear(network, manifest, recordings.test))
 
 
 def starting_network(
@@ -193,7 +193,7 @@ def _key_times(
     progress: Progress | None,
     unfinished: Path,
 ) -> Found:
-    """Where the start reads nothing yet, what the base hears of the prompts: CTC alone would learn nothing.
+    """Where the start reads nothing yet, what the base hears of the prompts: CTC alone learns slowly.
 
     A start that reads learns as well from prompts alone (benchmarks/personalization/prompts_only.py).
     """
@@ -221,10 +221,11 @@ def _is_normalized(network: Network) -> bool:
 
 def _test(network: Network, manifest: ModelManifest, session: Session) -> Cer:
     """The CER on a recording, from its samples on, by the front end that runs live."""
-    return _score(_hear(network, manifest, session), session)
+    return _score(hear(network, manifest, session), session)
 
 
-def _hear(network: Network, manifest: ModelManifest, session: Session) -> Heard:
+def hear(network: Network, manifest: ModelManifest, session: Session) -> Heard:
+    """What a network says of a recording, from its samples on, by the front end that runs live."""
     runtime = TorchRuntime(network, in_long_chunks(manifest.form))
     geometry = Geometry.of_manifest(manifest, runtime.form)
     return Heard(session_emissions(runtime, manifest, session), geometry)
@@ -237,7 +238,7 @@ def _score(heard: Heard, session: Session) -> Cer:
 def _decide(user: User, new: Heard, recordings: Recordings, *, taught: bool) -> Decision:
     """Whether the model that heard `new` of the test recording is put in use."""
     folder = user.current()
-    current = None if folder is None else _hear(*load_model(folder), recordings.test)
+    current = None if folder is None else hear(*load_model(folder), recordings.test)
     decision = decide(new, current, labels_of(recordings.test))
     if taught:
         return decision._replace(promoted=False, reason="it was taught for another device")
@@ -301,7 +302,8 @@ def _evaluations(training: Training) -> tuple[EvaluationRecord, ...]:
     )
 
 
-def _keep(user: User, network: Network, manifest: ModelManifest, report: FitReport) -> Path:
+def keep(user: User, network: Network, manifest: ModelManifest, report: FitReport) -> Path:
+    """Write a model into a new slot of `user`, and put it in use where its report says so."""
     with user.new_slot() as folder:
         save_model(folder, network, manifest)
         write_report(folder, report)

@@ -55,7 +55,7 @@ def decide(new: Heard, current: Heard | None, labels: Labels) -> Decision:
         )
     if current is None:
         return Decision(promoted=True, reason="there was no model before", stretches=len(phrases))
-    olds, news = _scores(current, phrases), _scores(new, phrases)
+    olds, news = scores(current, phrases), scores(new, phrases)
     if len(phrases) < FEWEST_STRETCHES:
         return Decision(
             promoted=False,
@@ -88,18 +88,25 @@ def stretches(labels: Labels) -> tuple[Phrase, ...]:
     """Runs of `STRETCH_KEYS` keys, cut halfway between presses, the last takes the rest; or the prompts."""
     if not labels.timed:
         return tuple(phrase for phrase in labels.phrases if phrase.classes)
-    frames, keys = labels.press_frame, len(labels.press_frame)
+    keys = len(labels.press_frame)
     cuts = np.arange(keys // STRETCH_KEYS + 1) * STRETCH_KEYS if keys >= STRETCH_KEYS else np.array([0, keys])
     cuts[-1] = keys
+    return cut_at(labels, cuts.tolist())
+
+
+def cut_at(labels: Labels, cuts: Sequence[int]) -> tuple[Phrase, ...]:
+    """The runs of timed keys cuts[i] .. cuts[i + 1] - 1 that hold any, cut halfway between presses."""
+    frames = labels.press_frame
     edges = np.concatenate([frames[:1] - 1, (frames[1:] + frames[:-1]) / 2, frames[-1:] + 1])
     return tuple(
         Phrase(float(edges[first]), float(edges[stop]), tuple(labels.classes[first:stop].tolist()))
-        for first, stop in pairwise(cuts.tolist())
-        if keys
+        for first, stop in pairwise(cuts)
+        if first < stop
     )
 
 
-def _scores(heard: Heard, phrases: Sequence[Phrase]) -> list[Cer]:
+def scores(heard: Heard, phrases: Sequence[Phrase]) -> list[Cer]:
+    """How each phrase is read."""
     none = np.zeros(0)
     alone = Labels(timed=False, classes=none.astype(np.int64), press_frame=none, phrases=())
     one = (replace(alone, phrases=(phrase,)) for phrase in phrases)

@@ -98,6 +98,17 @@ class GateRecord(_Record):
     probability: float | None  # that it is better than the model in use before; None: not comparable
 
 
+class TouchUpRecord(_Record):
+    """What the sentences of a new donning brought, each read by a network that was trained on the others."""
+
+    session: str  # they are in
+    sentences: int
+    folds: int
+    before: CerRecord  # the model in use, on the sentences
+    after: CerRecord
+    lost_points: float  # of CER on the test recording of the donnings before
+
+
 class OutlookRecord(_Record):
     """What more recordings would bring, by simulated wearers' learning curve (personalize.minutes)."""
 
@@ -139,6 +150,7 @@ class FitReport(_Record):
     teacher: TeacherRecord | None = None
     alignment: tuple[AlignmentRecord, ...] = ()  # its rounds; none where a keyboard told every press
     picked_by_minutes: bool = False  # the recipe's way, steps and rate are those for this many minutes
+    touch_up: TouchUpRecord | None = None  # where it was one: `validation` is then the cross-validation's
     outlook: OutlookRecord | None = None  # None where the curve says nothing
     base: BaseRecord | None = None  # None from elsewhere, and in reports of before it was recorded
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from personalize.report import FitReport
 
 _RECIPES = {"base": "finetune", "current": "finetune", "scratch": "streaming"}
+_TOUCH_UP: Final = "touch_up"
 _WAYS: Final[dict[Way, str]] = {
     "full": "all weights",
     "last": "the last layers",
@@ -31,6 +32,11 @@ _WAYS: Final[dict[Way, str]] = {
     "norm": "the norms alone",
 }
 _SIMULATED = "simulated wearer: no figure here is a person's"
+
+
+TouchUp = Annotated[
+    bool, typer.Option("--touch-up", help="Teach the model in use the newest recording: ten sentences.")
+]
 
 
 def personalize(
@@ -59,6 +65,7 @@ def personalize(
         typer.Option(help="full, last, adapters or norm: which weights change (default: the recipe's)."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Makes the run repeatable.")] = 0,
+    touch_up: TouchUp = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the recordings and run the whole chain on 10 s of them.")
     ] = False,
@@ -71,6 +78,8 @@ def personalize(
     as_json: AsJson = False,
 ) -> None:
     """Fit a decoder to a user: the last recording tests, the one before it chooses the epoch."""
+    if touch_up:
+        recipe = _touching_up(recipe, others=any((everybody, dry_run, start, base)))
     chosen = choose_recipe(_start(start, base), recipe, network, steps, way)
     if everybody:
         if user is not None:
@@ -84,7 +93,7 @@ def personalize(
     if dry_run:
         _rehearse(found, chosen, base, as_json=as_json)
         return
-    done = fit(found, chosen, seed, base)
+    done = _touch_up(found, chosen, seed) if touch_up else fit(found, chosen, seed, base)
     page = _write_page(found, done.folder)
     if as_json:
         paths = {"folder": str(done.folder), "report": str(page)}
@@ -151,6 +160,25 @@ def fit(user: User, recipe: Recipe, seed: int = 0, base: Path | None = None) -> 
             else "stopped before anything was worth keeping; the same command starts anew"
         )
         raise
+
+
+def _touching_up(recipe: str | None, *, others: bool) -> str:
+    if others:
+        raise BadInput("--touch-up is of the model in use; leave --all, --from, --base and --dry-run out")
+    return recipe or _TOUCH_UP
+
+
+def _touch_up(user: User, recipe: Recipe, seed: int) -> Personalized:
+    require("torch", "train")
+    from personalize.touch_up import touch_up
+
+    with ui.progress("touching up") as advance:
+        return touch_up(
+            user,
+            recipe,
+            seed=seed,
+            progress=lambda step, total, loss: advance(step, total, f"loss {loss:.2f}"),
+        )
 
 
 def _write_page(user: User, folder: Path) -> Path:
@@ -228,6 +256,12 @@ def _summary(report: FitReport) -> dict[str, object]:
         last = report.alignment[-1]
         rounds = f"{len(report.alignment)} round{'s' if len(report.alignment) > 1 else ''}"
         facts["prompts"] = f"key times found for {last.usable} of {last.prompts}, in {rounds} of alignment"
+    if report.touch_up is not None:
+        touched = report.touch_up
+        facts["sentences"] = (
+            f"{touched.after.percent:.1f} % of {touched.sentences} in {touched.session}, each read untaught; "
+            f"{touched.before.percent:.1f} % before"
+        )
     if report.findings:
         facts["recordings"] = "; ".join(report.findings)
     if report.test_before is not None:

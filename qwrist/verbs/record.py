@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 FAILED = 1
 MINUTES = 5.0  # that are recorded where nobody says how many
 _SLOWEST_S = 60.0  # a character: slower than anybody spells, with a switch and a scanning keyboard too
+_SENTENCES_A_MINUTE = 3  # 45 characters in 20 s: who types slower says --minutes
+_MOST_SENTENCES = 1000
 _PROMPTS_A_MINUTE = 40  # more than anybody types: 25 characters in 1.5 s
 
 BandOption = Annotated[str, typer.Option("--band", help=bands.HELP)]
@@ -51,6 +53,7 @@ class Wish(NamedTuple):
     sides: tuple[Side, ...] = SIDES
     keyboard: bool = True
     seconds_per_character: float = 0.5
+    sentences: int | None = None  # at most; None: as many as the minutes hold
     resumed: Unfinished | None = None  # what is gone on with; `minutes` are then what is left of it
 
 
@@ -74,6 +77,9 @@ def enroll(
     minutes: Annotated[
         float | None, typer.Option(help=f"How long to record, in all.  [default: {MINUTES:g}]")
     ] = None,
+    sentences: Annotated[
+        int | None, typer.Option(min=1, max=_MOST_SENTENCES, help="How many prompts to show, at most.")
+    ] = None,
     sides: Annotated[
         str | None, typer.Option(help="The bands worn: left, right or left,right.  [default: left,right]")
     ] = None,
@@ -92,7 +98,10 @@ def enroll(
     check_number("--minutes", minutes, most=LONGEST_S / 60)
     check_number("--seconds-per-character", seconds_per_character, most=_SLOWEST_S)
     worn = None if sides is None else parse_sides(sides)
-    wish = Wish(minutes or MINUTES, worn or SIDES, not prompts_alone, seconds_per_character)
+    lasting = MINUTES if sentences is None else sentences / _SENTENCES_A_MINUTE
+    wish = Wish(minutes or lasting, worn or SIDES, not prompts_alone, seconds_per_character, sentences)
+    if resume and sentences is not None:
+        raise BadInput("--resume goes on with a session, and --sentences begins one; leave one out")
     spec = bands.parse(band)
     if isinstance(spec, bands.File):
         raise BadInput(
@@ -194,7 +203,7 @@ async def _record(
     plan = before.plan if before else Plan(deck=len(user.sessions()), wanted_s=60 * wish.minutes)
     performed = before.performed if before else frozenset()
     deck = (prompt for prompt in prompt_deck(plan.deck) if prompt not in performed)
-    prompts = list(islice(deck, round(wish.minutes * _PROMPTS_A_MINUTE) + 1))
+    prompts = list(islice(deck, wish.sentences or round(wish.minutes * _PROMPTS_A_MINUTE) + 1))
     script = Script(plan.deck, 60 * wish.minutes, prompts)
 
     def report(now: Progress) -> None:

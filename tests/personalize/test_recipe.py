@@ -14,7 +14,7 @@ def test_shipped_recipes_are_valid_and_carry_their_file_name(name):
 
 
 def test_the_recipes_ship():
-    assert recipe.names() == ["finetune", "micro", "paper", "streaming"]
+    assert recipe.names() == ["finetune", "micro", "paper", "streaming", "touch_up"]
 
 
 @pytest.mark.parametrize("name", recipe.names())
