@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from personalize.many.report import AllReport, State, UserRecord
 
 _STATES: Final[tuple[State, ...]] = ("fitted", "up to date", "ready", "refused", "failed", "unfinished")
-_COLUMNS: Final = ("user", "", "model", "in use", "min", "CER from", "CER", "s", "why")
+_COLUMNS: Final = ("user", "", "model", "in use", "min", "CER from", "CER", "s")
 _SIMULATED: Final = "simulated wearers: no figure of theirs is a person's"
 
 
@@ -82,7 +82,9 @@ def _render(report: AllReport) -> None:
     ui.table("Everybody", _COLUMNS, [_row(user) for user in report.users], words=2)
     counts = [(state, report.count(state)) for state in _STATES]
     ui.say(", ".join(f"{count} {state}" for state, count in counts if count) + f"; {report.seconds:.0f} s")
-    for user in report.users:
+    for user in report.users:  # sentences in a column would be folded to nothing
+        if user.reason and not user.promoted:
+            ui.say(f"{user.user}: {user.reason}")
         for finding in user.findings:
             ui.note(f"{user.user}: {finding}")
     if any(user.simulated for user in report.users):
@@ -102,7 +104,6 @@ def _row(user: UserRecord) -> tuple[str, ...]:
         _number(before),
         _number(user.cer_percent),
         _number(user.seconds),
-        "" if user.promoted else user.reason,
     )
 
 
