@@ -44,6 +44,12 @@ def test_a_turn_between_electrodes_is_told_to_its_fraction(between):
     assert [seat.turned for seat in found] == [round(between)] * 2
 
 
+def test_halfway_between_two_turns_neither_is_a_guess():
+    for seat in compare(ring(0), ring(1, turned=0.5)):
+        assert seat.turned in (0, 1)
+        assert seat.margin > 0.015, "ahead of all but the neighbour that fits as well"
+
+
 def test_gain_and_lost_contact_are_told():
     before, today = ring(0), ring(1)
     today.values[:, 0] += 0.6
