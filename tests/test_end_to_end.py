@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from edge.manifest import read_manifest
 from edge.scoring import score
 from edge.session import read_session, write_session
@@ -17,6 +19,7 @@ WEARER = 3  # a simulated person that the base has never met
 USER = ("--user", "ada")
 
 
+@pytest.mark.timeout(900)  # a minute of work, on a machine that may have other
 def test_from_two_wristbands_to_text(run: Run, home: Path) -> None:
     # Ada has worn the bands twice already; the files could as well be emg2qwerty's.
     ada = UserStore(home).create("ada")
