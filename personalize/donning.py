@@ -64,6 +64,11 @@ class Seat(NamedTuple):
         return self.turned == 0 and not self.lost
 
     @property
+    def is_sure(self) -> bool:
+        """The turn is no guess, however far it is."""
+        return self.fit >= LEAST_FIT and self.margin >= LEAST_MARGIN
+
+    @property
     def doubts(self) -> tuple[str, ...]:
         """Why a roll alone will not do, in words; none where it will."""
         found = []
@@ -72,7 +77,7 @@ class Seat(NamedTuple):
             found.append(
                 f"electrodes {names} of the {self.side} band have no contact: press them to the skin"
             )
-        if self.fit < LEAST_FIT or self.margin < LEAST_MARGIN:
+        if not self.is_sure:
             found.append(
                 f"how the {self.side} band sits is a guess (fit {self.fit:.2f}, {LEAST_FIT:g} is needed; "
                 f"ahead of other turns by {self.margin:.2f}, {LEAST_MARGIN:g} is needed)"

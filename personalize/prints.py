@@ -16,7 +16,7 @@ from edge.files import write_atomically
 from edge.samples import ELECTRODES, RATE_HZ
 from edge.session import Session, read_session
 from edge.store import User
-from personalize.donning import Print, Prints, mean_prints, prints
+from personalize.donning import Print, Prints, mean_prints, prints, roll
 from personalize.features import log_power
 from personalize.report import PartRecord, read_report
 
@@ -69,7 +69,7 @@ def _each(user: User, folder: Path) -> Iterator[Prints]:
         if part.role == "train" and user.session_path(part.session).is_file():
             session = read_session(user.session_path(part.session))
             try:
-                yield prints(log_power(_middle(session, part)))
+                yield prints(roll(log_power(_middle(session, part)), part.turned))
             except NotEnoughData:  # a band that was hardly heard tells nothing of how it sat
                 continue
             found += 1

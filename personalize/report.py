@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from edge.documents import read_json
 from edge.files import write_atomically
+from edge.roll import STRAIGHT, Turns
 from edge.scoring import Cer
 from personalize.recipe import Recipe, Start
 from personalize.splits import Role
@@ -43,6 +44,7 @@ class PartRecord(_Record):
     start_s: float
     minutes: float
     labels: int
+    turned: Turns = STRAIGHT  # how its electrodes were rolled; all but what a touch-up is made of is as worn
 
 
 class EvaluationRecord(_Record):

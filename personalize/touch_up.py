@@ -1,14 +1,16 @@
 """`personalize --touch-up`: after a new donning, ten sentences teach the model in use how the bands sit now.
 
-It is trained on them briefly, and on twice as much of what it was trained on before. It is put in use where
-sentences that it was not taught are surely read better (personalize.cross_validation), and the test recording
-of the donnings before at most a point worse.
+Where it is sure how the bands are turned (personalize.donning), the sentences are rolled back first, as typing
+then is: what is left to learn is what a whole turn does not mend. The model is trained on them briefly, and on
+twice as much of what it was trained on before. It is put in use where sentences that it was not taught are
+surely read better (personalize.cross_validation), and the test recording of before at most a point worse.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Final, NamedTuple
 
@@ -18,7 +20,9 @@ from edge.errors import BadInput, NotEnoughData
 from edge.features import FRAME_RATE_HZ
 from edge.manifest import ModelManifest
 from edge.normalize import Prior
-from edge.roll import newest_recording
+from edge.roll import Roll, Turns, newest_recording
+from edge.roll import keep as keep_roll
+from edge.samples import SIDES
 from edge.scoring import Cer, total
 from edge.session import Session, read_session
 from edge.store import User
@@ -26,6 +30,7 @@ from personalize.cache import FrameCache
 from personalize.checkpoint import parameter_count
 from personalize.checks import Finding, check_session, check_users, refuse
 from personalize.cross_validation import FOLDS, Lesson, Told, cross_validate, sentences_of, teach
+from personalize.donning import Prints, prints, roll, seats
 from personalize.evaluate import score_emissions
 from personalize.features import FramedSession
 from personalize.fit import Personalized, hear, keep, starting_network
@@ -33,6 +38,7 @@ from personalize.gate import SURE
 from personalize.labels import labels_of
 from personalize.model import load_model
 from personalize.networks import Network
+from personalize.prints import trained_on
 from personalize.recipe import Recipe
 from personalize.report import (
     CerRecord,
@@ -84,7 +90,7 @@ def touch_up(user: User, recipe: Recipe, *, seed: int = 0, progress: Progress | 
         recipe=recipe,
         seed=seed,
         simulated=material.manifest.simulated or material.session.simulated,
-        parts=(*material.before.parts, _part(lesson.new)),
+        parts=(*material.before.parts, _part(lesson.new, material.turned)),
         parameters=parameter_count(network),
         steps=recipe.steps,
         best_step=recipe.steps,
@@ -106,7 +112,10 @@ def touch_up(user: User, recipe: Recipe, *, seed: int = 0, progress: Progress | 
             lost_points=round(new.percent - old.percent, 3),
         ),
     )
-    return Personalized(report, keep(user, network, material.manifest, report))
+    folder = keep(user, network, material.manifest, report)
+    if report.promoted or material.sure:
+        _keep_roll(user, material)
+    return Personalized(report, folder)
 
 
 def decide(told: Told, lost_points: float) -> Verdict:
@@ -132,7 +141,9 @@ class _Material(NamedTuple):
     before: FitReport
     current: Network
     manifest: ModelManifest
-    session: Session  # of the sentences
+    session: Session  # of the sentences, as it was worn
+    turned: Turns  # how `lesson.new` was rolled
+    sure: bool  # of that
     lesson: Lesson
     test: Session  # of the model in use
     findings: tuple[Finding, ...]
@@ -159,8 +170,35 @@ def _material(user: User, seed: int) -> _Material:
     refuse(findings)
     prior = None if manifest.normalization is None else manifest.normalization.prior
     rehearsal = _rehearsal(user, before, prior, _minutes(framed), cache, seed)
-    lesson = Lesson(framed.prepared(prior), sentences, tuple(rehearsal))
-    return _Material(before, current, manifest, session, lesson, test, findings)
+    turned, sure = _turns(trained_on(user, folder), framed)
+    lesson = Lesson(rolled(framed, turned).prepared(prior), sentences, tuple(rehearsal))
+    return _Material(before, current, manifest, session, turned, sure, lesson, test, findings)
+
+
+def _turns(before: Prints, framed: FramedSession) -> tuple[Turns, bool]:
+    """By how much to roll, 0 where that is a guess; and whether all of it is sure."""
+    found = seats(before, prints(framed.frames))
+    by_side = {seat.side: seat.turned for seat in found if seat.is_sure}
+    left, right = (by_side.get(side, 0) for side in SIDES)
+    return (left, right), len(by_side) == len(found)
+
+
+def rolled(session: FramedSession, turned: Turns) -> FramedSession:
+    """A recording with each band's electrodes where they were in training."""
+    return replace(session, values=roll(session.frames, turned).values.astype(np.float16))
+
+
+def _keep_roll(user: User, material: _Material) -> None:
+    """The sentences have told how the bands sit, for whichever model is in use now."""
+    folder = user.current()
+    assert folder is not None
+    kept = Roll(
+        measured_s=float(material.session.time_s[-1]),
+        turned=material.turned,
+        model=folder.name,
+        newest=newest_recording(user),
+    )
+    keep_roll(user, kept)
 
 
 def _newest(user: User, before: FitReport) -> str:
@@ -214,11 +252,12 @@ def _minutes(session: FramedSession) -> float:
     return len(session.values) / FRAME_RATE_HZ / 60
 
 
-def _part(session: FramedSession) -> PartRecord:
+def _part(session: FramedSession, turned: Turns) -> PartRecord:
     return PartRecord(
         session=session.name,
         role="train",
         start_s=0.0,
         minutes=_minutes(session),
         labels=session.labels.count,
+        turned=turned,
     )

@@ -164,6 +164,7 @@ here.run(here.prepared(), Path(sys.argv[1]), killed_after=5)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # minutes of work, on a machine that may have other
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_process_that_was_killed_is_no_exception(keyboard, whole, tmp_path):
     child = subprocess.run([sys.executable, "-c", _CHILD, tmp_path], cwd=ROOT, check=False, timeout=120)

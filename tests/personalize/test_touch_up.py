@@ -162,6 +162,7 @@ def test_an_excerpt_is_what_preparing_the_whole_would_have_given_where_nothing_i
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # minutes of work, on a machine that may have other
 def test_ten_sentences_mend_a_turn(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(splits, "MIN_TRAINING_S", 10.0)
     user = UserStore(tmp_path).create("ada")

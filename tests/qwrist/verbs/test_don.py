@@ -167,6 +167,7 @@ def test_what_is_typed_is_rolled_before_anything_hears_it(user: User, worn, monk
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # minutes of work, on a machine that may have other
 def test_live_text_is_offline_text_rolled_alike_and_a_roll_mends_a_turn(
     home: Path, worn, monkeypatch
 ) -> None:

@@ -101,6 +101,7 @@ def workers_of(process: int) -> set[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # minutes of work, on a machine that may have other
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks Linux for a process's children")
 def test_a_run_that_is_cut_short_leaves_whole_models_and_is_gone_on_with(
