@@ -11,15 +11,16 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge.documents import read_json
 from edge.errors import BadInput
 from edge.files import write_atomically
-from edge.samples import ELECTRODES, SIDES, Float32, SampleChunk, SampleSource, SourceInfo
+from edge.samples import ELECTRODES, SIDES, SampleChunk, SampleSource, SourceInfo
 from edge.store import User
 
 Turns = tuple[int, int]
@@ -30,6 +31,8 @@ WORN_S: Final = 16 * 3600.0  # a waking day: who types after a night has put the
 
 _HALF: Final = ELECTRODES // 2  # a ring cannot be turned further
 _TEXT: Final = re.compile(r"(-?[0-9]{1,2}),(-?[0-9]{1,2})")
+
+_Float = TypeVar("_Float", np.float16, np.float32)
 
 _Turn = Annotated[int, Field(ge=-_HALF, le=_HALF)]
 
@@ -46,11 +49,11 @@ def parse_turns(text: str) -> Turns:
     return turns
 
 
-def roll(emg_uv: Float32, turned: Turns) -> Float32:
-    """Samples (T, W, E) with each band's electrodes where they were in training."""
+def roll(values: npt.NDArray[_Float], turned: Turns) -> npt.NDArray[_Float]:
+    """Samples (T, W, E), or frames (T, W, E, F), with each band's electrodes where they were in training."""
     if turned == STRAIGHT:
-        return emg_uv
-    return np.stack([np.roll(emg_uv[:, wrist], turn, axis=1) for wrist, turn in enumerate(turned)], axis=1)
+        return values
+    return np.stack([np.roll(values[:, wrist], turn, axis=1) for wrist, turn in enumerate(turned)], axis=1)
 
 
 @dataclass(frozen=True)

@@ -108,12 +108,6 @@ def seats(before: Prints, today: Prints) -> list[Seat]:
     return [_seat(side, then, now) for side, then, now in bands if then and now]
 
 
-def roll(frames: Frames, turned: tuple[int, int]) -> Frames:
-    """Today's frames (T, W, E, F) with each band's electrodes where they were: edge.roll, on frames."""
-    rolled = [np.roll(frames.values[:, wrist], turn, axis=1) for wrist, turn in enumerate(turned)]
-    return Frames(np.stack(rolled, axis=1), frames.valid)
-
-
 def _print(frames: Frames, wrist: int) -> Print | None:
     heard = frames.values[frames.valid[:, wrist], wrist].astype(np.float64)  # (T', E, F)
     if not len(heard):

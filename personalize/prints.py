@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge.documents import read_json
 from edge.errors import BadInput, NotEnoughData
 from edge.files import write_atomically
+from edge.roll import roll
 from edge.samples import ELECTRODES, RATE_HZ
 from edge.session import Session, read_session
 from edge.store import User
-from personalize.donning import Print, Prints, mean_prints, prints, roll
+from personalize.donning import Print, Prints, mean_prints, prints
 from personalize.features import log_power
 from personalize.report import PartRecord, read_report
 
@@ -69,7 +70,7 @@ def _each(user: User, folder: Path) -> Iterator[Prints]:
         if part.role == "train" and user.session_path(part.session).is_file():
             session = read_session(user.session_path(part.session))
             try:
-                yield prints(roll(log_power(_middle(session, part)), part.turned))
+                yield prints(log_power(_middle(session, part)))
             except NotEnoughData:  # a band that was hardly heard tells nothing of how it sat
                 continue
             found += 1
@@ -81,14 +82,14 @@ def _each(user: User, folder: Path) -> Iterator[Prints]:
 
 
 def _middle(session: Session, part: PartRecord) -> Session:
-    """`EXCERPT_S` from the middle of the part, or all of it."""
+    """`EXCERPT_S` from the middle of the part, or all of it, as the model was given it."""
     middle_s = part.start_s + 30 * part.minutes
     half_s = min(EXCERPT_S, 60 * part.minutes) / 2
     cut = slice(round((middle_s - half_s) * RATE_HZ), round((middle_s + half_s) * RATE_HZ))
     return replace(
         session,
         time_s=session.time_s[cut],
-        emg_uv=session.emg_uv[cut],
+        emg_uv=roll(session.emg_uv[cut], part.turned),
         valid=session.valid[cut],
         keys=(),
         prompts=(),

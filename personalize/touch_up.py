@@ -1,9 +1,9 @@
 """`personalize --touch-up`: after a new donning, ten sentences teach the model in use how the bands sit now.
 
-Where it is sure how the bands are turned (personalize.donning), the sentences are rolled back first, as typing
-then is: what is left to learn is what a whole turn does not mend. The model is trained on them briefly, and on
-twice as much of what it was trained on before. It is put in use where sentences that it was not taught are
-surely read better (personalize.cross_validation), and the test recording of before at most a point worse.
+Where it is sure how the bands are turned (personalize.donning), the sentences are rolled back first, as all
+typing is then: what is left to learn is what a whole turn does not mend. The model is trained briefly on them
+and on twice as much of what it was trained on before. It is put in use where sentences that it was not taught
+are surely read better (personalize.cross_validation), and the test recording of before at most a point worse.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from edge.errors import BadInput, NotEnoughData
 from edge.features import FRAME_RATE_HZ
 from edge.manifest import ModelManifest
 from edge.normalize import Prior
-from edge.roll import Roll, Turns, newest_recording
+from edge.roll import STRAIGHT, Roll, Turns, newest_recording, roll
 from edge.roll import keep as keep_roll
 from edge.samples import SIDES
 from edge.scoring import Cer, total
@@ -30,7 +31,7 @@ from personalize.cache import FrameCache
 from personalize.checkpoint import parameter_count
 from personalize.checks import Finding, check_session, check_users, refuse
 from personalize.cross_validation import FOLDS, Lesson, Told, cross_validate, sentences_of, teach
-from personalize.donning import Prints, prints, roll, seats
+from personalize.donning import prints, seats
 from personalize.evaluate import score_emissions
 from personalize.features import FramedSession
 from personalize.fit import Personalized, hear, keep, starting_network
@@ -170,14 +171,17 @@ def _material(user: User, seed: int) -> _Material:
     refuse(findings)
     prior = None if manifest.normalization is None else manifest.normalization.prior
     rehearsal = _rehearsal(user, before, prior, _minutes(framed), cache, seed)
-    turned, sure = _turns(trained_on(user, folder), framed)
+    turned, sure = _turns(user, folder, framed)
     lesson = Lesson(rolled(framed, turned).prepared(prior), sentences, tuple(rehearsal))
     return _Material(before, current, manifest, session, turned, sure, lesson, test, findings)
 
 
-def _turns(before: Prints, framed: FramedSession) -> tuple[Turns, bool]:
+def _turns(user: User, folder: Path, framed: FramedSession) -> tuple[Turns, bool]:
     """By how much to roll, 0 where that is a guess; and whether all of it is sure."""
-    found = seats(before, prints(framed.frames))
+    try:
+        found = seats(trained_on(user, folder), prints(framed.frames))
+    except BadInput:  # no recording of training is left to compare with: the sentences stay as they were worn
+        return STRAIGHT, False
     by_side = {seat.side: seat.turned for seat in found if seat.is_sure}
     left, right = (by_side.get(side, 0) for side in SIDES)
     return (left, right), len(by_side) == len(found)
@@ -185,7 +189,7 @@ def _turns(before: Prints, framed: FramedSession) -> tuple[Turns, bool]:
 
 def rolled(session: FramedSession, turned: Turns) -> FramedSession:
     """A recording with each band's electrodes where they were in training."""
-    return replace(session, values=roll(session.frames, turned).values.astype(np.float16))
+    return session if turned == STRAIGHT else replace(session, values=roll(session.values, turned))
 
 
 def _keep_roll(user: User, material: _Material) -> None:
@@ -226,7 +230,7 @@ def _rehearsal(
             whole = cache.framed(read_session(user.session_path(part.session)), part.session)
             start = round(part.start_s * FRAME_RATE_HZ)
             cut = whole.between(start, start + round(60 * part.minutes * FRAME_RATE_HZ))
-            yield from (excerpt(cut, prior, rng) for _ in range(times))
+            yield from (excerpt(rolled(cut, part.turned), prior, rng) for _ in range(times))
 
 
 def excerpt(session: FramedSession, prior: Prior | None, rng: np.random.Generator) -> FramedSession:

@@ -2,14 +2,14 @@
 
     export OMP_NUM_THREADS=1
     python benchmarks/personalization/donning.py OUT
-    python benchmarks/personalization/donning.py OUT --turns 0 2 --wearers 81
+    python benchmarks/personalization/donning.py OUT --wearers 81 --no-touch-up
     python benchmarks/personalization/donning.py OUT --report
 
 Simulated wearers, none of whom the base has met. A model is fitted from the base to two donnings of 4
 minutes; then the bands are put on anew, which turns them a little by itself, and by whole electrodes besides.
-The first 20 s of that donning are what `qwrist don` hears, its first ten sentences what the touch-up
-learns from, and the CER is of what follows. A cell leaves a file in OUT, named by all that decides it, so the
-command goes on where it was stopped. No figure is a person's.
+The first 20 s of that donning are what `qwrist don` hears, its first ten sentences what the touch-up learns
+from, rolled, and the CER is of what follows. A wearer leaves a file in OUT, named by all that decides it,
+so the command goes on where it was stopped. No figure is a person's.
 """
 
 from __future__ import annotations
@@ -36,12 +36,11 @@ from edge.normalize import Prior, prior_from
 from edge.scoring import total
 from personalize import base, recipe
 from personalize.cross_validation import Lesson, cross_validate, teach
-from personalize.donning import SECONDS, mean_prints, prints, roll, seats
+from personalize.donning import SECONDS, mean_prints, prints, seats
 from personalize.features import FramedSession
 from personalize.gate import cut_at
-from personalize.labels import Labels
 from personalize.networks import Network
-from personalize.touch_up import EXCERPT_S, FEWEST_SENTENCES, REHEARSED, decide, excerpt
+from personalize.touch_up import EXCERPT_S, FEWEST_SENTENCES, REHEARSED, decide, excerpt, rolled
 from personalize.train import train, validate
 from personalize.ways import fitting
 from simulate.difficulty import preset
@@ -51,13 +50,14 @@ from simulate.wearer import Wearer
 
 TODAY: Final = 50  # the new donning's session number
 TODAY_S: Final = 240.0
+TURNS: Final = (0, 1, 2, 3)  # electrodes besides
 SESSIONS: Final = 2  # donnings that the model is fitted to
 
 
 class Cell(NamedTuple):
-    """By how much the bands are turned besides, a wearer and a seed."""
+    """A wearer and a seed, with a touch-up or without."""
 
-    turn: int
+    touched: bool
     wearer: int
     seed: int
 
@@ -74,7 +74,7 @@ def result_path(out: Path, cell: Cell, setup: Setup, touch: recipe.Recipe) -> Pa
     made_of = base.card(settings.network).sha256
     decides = [setup.model_dump(), settings.model_dump(), touch.model_dump(), made_of]
     key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
-    return out / f"donning-{cell.turn}-{cell.wearer}-{cell.seed}-{key}.json"
+    return out / f"donning-{int(cell.touched)}-{cell.wearer}-{cell.seed}-{key}.json"
 
 
 class Fitted(NamedTuple):
@@ -102,17 +102,20 @@ def fitted(out: Path, wearer: Wearer, setup: Setup, seed: int) -> Fitted:
 def compute(out: Path, cells: Sequence[Cell], setup: Setup, touch: recipe.Recipe) -> None:
     """All `cells`, in order; those that are there are left alone."""
     torch.set_num_threads(1)
-    models: dict[tuple[int, int], Fitted] = {}
     for cell in cells:
         path = result_path(out, cell, setup, touch)
-        if not path.is_file():
-            wearer, who = Wearer(cell.wearer, setup.difficulty), (cell.wearer, cell.seed)
-            if who not in models:
-                models[who] = fitted(out, wearer, setup, cell.seed)
-            today = take(out, wearer, TODAY, TODAY_S)
-            result = {**cell._asdict(), "setup": setup.model_dump(), "sat": sat(wearer)}
-            result |= _result(models[who], turned(today.keys, cell.turn), today.prompts, touch, cell.seed)
-            write_atomically(path, json.dumps(result).encode())
+        if path.is_file():
+            continue
+        wearer = Wearer(cell.wearer, setup.difficulty)
+        model, today = fitted(out, wearer, setup, cell.seed), take(out, wearer, TODAY, TODAY_S)
+        ends = [phrase.end_frame for phrase in today.prompts.phrases[:FEWEST_SENTENCES]]
+        cut = ceil(ends[-1]) + 1
+        turns = {turn: _turned(model, turned(today.keys, turn), cut) for turn in TURNS}
+        result = {**cell._asdict(), "setup": setup.model_dump(), "sat": sat(wearer), "turns": turns}
+        if cell.touched:
+            straight = rolled(today.keys, turns[0]["turned"])
+            result |= _touched(model, straight, ends, cut, touch, cell.seed)
+        write_atomically(path, json.dumps(result).encode())
 
 
 def sat(wearer: Wearer) -> list[float]:
@@ -134,24 +137,28 @@ def turned(session: FramedSession, turn: int) -> FramedSession:
     return replace(session, values=np.roll(session.values, -turn, axis=2))
 
 
-def _result(
-    model: Fitted, today: FramedSession, prompts: Labels, touch: recipe.Recipe, seed: int
-) -> dict[str, object]:
-    ends = [phrase.end_frame for phrase in prompts.phrases[:FEWEST_SENTENCES]]
-    cut = ceil(ends[-1]) + 1
-    rest = len(today.values)
+def _cer(network: Network, model: Fitted, today: FramedSession, cut: int) -> float:
+    """Of what follows the sentences, in percent."""
+    return validate(network, [today.prepared(model.prior).between(cut, len(today.values))]).percent
 
-    def cer(network: Network, turns: tuple[int, int]) -> float:
-        rolled = replace(today, values=roll(today.frames, turns).values.astype(np.float16))
-        return validate(network, [rolled.prepared(model.prior).between(cut, rest)]).percent
 
+def _turned(model: Fitted, today: FramedSession, cut: int) -> dict[str, Any]:
+    """What `qwrist don` finds, and the CER as worn and rolled."""
     heard = today.between(0, round(SECONDS * FRAME_RATE_HZ)).frames
-    before = mean_prints(prints(one.frames) for one in model.trained)
-    found = seats(before, prints(heard))
+    found = seats(mean_prints(prints(one.frames) for one in model.trained), prints(heard))
     turns = found[0].turned, found[1].turned
-    doubts = [doubt for seat in found for doubt in seat.doubts]
-    result: dict[str, object] = {"turned": turns, "sure": not doubts}
-    result |= {"plain": cer(model.network, (0, 0)), "rolled": cer(model.network, turns)}
+    return {
+        "turned": turns,
+        "sure": [seat.is_sure for seat in found],
+        "plain": _cer(model.network, model, today, cut),
+        "rolled": _cer(model.network, model, rolled(today, turns), cut),
+    }
+
+
+def _touched(
+    model: Fitted, today: FramedSession, ends: list[float], cut: int, touch: recipe.Recipe, seed: int
+) -> dict[str, object]:
+    """What ten sentences bring."""
     started_s = time.process_time()
     rng = np.random.default_rng(seed)
     sentences = today.between(0, cut)
@@ -166,49 +173,64 @@ def _result(
     teach(network, [lesson.new, *rehearsal], touch, seed=seed)
     cpu_s = time.process_time() - started_s
     old, new = (validate(one, [model.test.prepared(model.prior)]).percent for one in (model.network, network))
-    return result | {
-        "touched": cer(network, (0, 0)),
+    return {
+        "touched_up": _cer(network, model, today, cut),
         "sentences_before": total(told.before).percent,
         "sentences_after": total(told.after).percent,
         "probability": told.probability,
         "lost": new - old,
-        "old": old,
         "kept": decide(told, new - old).promoted,
         "cpu_s": round(cpu_s, 1),
     }
 
 
 def report(results: Sequence[dict[str, Any]]) -> str:
-    """The table: a row a turn; means over wearers and seeds with their standard errors."""
+    """Two tables, of turns and of touch-ups: means over wearers and seeds with their standard errors."""
     rows = [
-        "| turned by | runs | as it is | rolled | touched up | sure / right | kept | lost before | CPU s |",
+        "| turned by | runs | as worn | rolled | bands found within an electrode | of them sure |",
+        "|---|---|---|---|---|---|",
+    ]
+    for turn in map(str, TURNS):
+        own = [one["turns"][turn] for one in results]
+        off = [
+            abs(found - int(turn) - by_itself)
+            for one in results
+            for found, by_itself in zip(one["turns"][turn]["turned"], one["sat"], strict=True)
+        ]
+        sure = sum(band for one in own for band in one["sure"])
+        cers = [f"{mean_error([one[kind] for one in own])} %" for kind in ("plain", "rolled")]
+        found = f"{sum(apart < 1 for apart in off)} of {len(off)}"
+        rows.append(f"| {turn} | {len(own)} | {' | '.join(cers)} | {found} | {sure} |")
+    rows += ["", *_touch_ups([one for one in results if "touched_up" in one])]
+    return "\n".join(rows)
+
+
+def _touch_ups(results: Sequence[dict[str, Any]]) -> list[str]:
+    rows = [
+        "| wearer | seed | rolled | touched up | sentences before, after | P | lost before | kept | CPU s |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for turn in sorted({one["turn"] for one in results}):
-        own = [one for one in results if one["turn"] == turn]
-        right = [
-            abs(found - turn - by_itself) < 1
-            for one in own
-            for found, by_itself in zip(one["turned"], one["sat"], strict=True)
-        ]
+    for one in results:
         columns = [
-            f"{turn:+d}",
-            len(own),
-            *(f"{mean_error([one[kind] for one in own])} %" for kind in ("plain", "rolled", "touched")),
-            f"{sum(one['sure'] for one in own)} / {sum(right)} of {len(right)} bands",
-            sum(one["kept"] for one in own),
-            mean_error([one["lost"] for one in own]),
-            f"{statistics.mean(one['cpu_s'] for one in own):.0f}",
+            one["wearer"],
+            one["seed"],
+            f"{one['turns']['0']['rolled']:.1f} %",
+            f"{one['touched_up']:.1f} %",
+            f"{one['sentences_before']:.1f}, {one['sentences_after']:.1f} %",
+            f"{one['probability']:.3f}",
+            f"{one['lost']:+.1f}",
+            "yes" if one["kept"] else "no",
+            f"{one['cpu_s']:.0f}",
         ]
         rows.append(f"| {' | '.join(map(str, columns))} |")
-    return "\n".join(rows)
+    return rows
 
 
 def main() -> None:
     """Compute what is missing, then print the table of all that was asked for and is there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--turns", nargs="+", type=int, default=[0, 1, 2, 3])
+    parser.add_argument("--no-touch-up", action="store_true", help="what a roll mends alone: quicker")
     parser.add_argument("--wearers", nargs="+", type=int, default=list(WEARERS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--difficulty", default=Setup().difficulty)
@@ -219,7 +241,7 @@ def main() -> None:
 
     setup, touch = Setup(difficulty=asked.difficulty, steps=asked.steps), touching(asked.touch_steps)
     who = [(wearer, seed) for seed in asked.seeds for wearer in asked.wearers]
-    cells = [Cell(turn, wearer, seed) for wearer, seed in who for turn in asked.turns]
+    cells = [Cell(not asked.no_touch_up, wearer, seed) for wearer, seed in who]
     asked.out.mkdir(parents=True, exist_ok=True)
     if not asked.report:
         compute(asked.out, cells, setup, touch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,6 +15,7 @@ from edge.ctc import greedy
 from edge.errors import BadInput
 from edge.features import FRAME_RATE_HZ
 from edge.manifest import ModelManifest, sha256_of
+from edge.roll import roll
 from edge.samples import ELECTRODES, SIDES, Float32, Side
 from edge.session import Session, read_session
 from edge.store import User
@@ -83,7 +84,7 @@ def find(user: User, folder: Path) -> Findings:
         path = user.session_path(name)
         if not path.is_file():
             raise BadInput(f"{path}, which the report tells of, is gone; restore it, or personalize anew")
-        session = read_session(path)
+        session = _as_learnt(read_session(path), next(p for p in report.parts if p.session == name))
         hashes[f"recording {name}"] = sha256_of(path)
         frames = desk.frames(session)
         log_probs, labels = desk.hear(frames), labels_of(session)
@@ -92,6 +93,10 @@ def find(user: User, folder: Path) -> Findings:
             if part.role == "validation":  # the newest, where there are several
                 importance = _importance(desk, frames, labels, part)
     return Findings(folder.name, report, tuple(parts), importance, hashes)
+
+
+def _as_learnt(session: Session, part: PartRecord) -> Session:
+    return replace(session, emg_uv=roll(session.emg_uv, part.turned))
 
 
 def _span(part: PartRecord) -> tuple[int, int]:

@@ -3,8 +3,9 @@ import pytest
 
 from edge.errors import NotEnoughData
 from edge.features import Frames
+from edge.roll import roll
 from edge.samples import ELECTRODES
-from personalize.donning import FURTHEST, mean_prints, prints, roll, seats
+from personalize.donning import FURTHEST, mean_prints, prints, seats
 from personalize.features import log_power
 
 
@@ -32,7 +33,7 @@ def test_a_known_turn_is_found_and_rolled_back(turned):
     assert [seat.turned for seat in found] == [turned, turned]
     assert [seat.between for seat in found] == pytest.approx([turned, turned], abs=0.2)
     assert [seat.degrees for seat in found] == pytest.approx([22.5 * turned] * 2, abs=4.5)
-    back = compare(before, roll(today, (turned, turned)))
+    back = compare(before, today._replace(values=roll(today.values, (turned, turned))))
     assert all(seat.sits_as_before for seat in back)
     assert all(len(seat.doubts) == (abs(turned) > FURTHEST) for seat in found)
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from edge.errors import BadInput, BadSession, NotEnoughData
+from edge.roll import kept, roll
 from edge.scoring import Cer
 from edge.session import Session, write_session
 from edge.store import User, UserStore
-from personalize import recipe, splits
+from personalize import donning, recipe, splits
 from personalize import touch_up as module
 from personalize.cross_validation import Lesson, Told
 from personalize.features import FramedSession
@@ -98,6 +99,10 @@ def test_a_touch_up_is_reported_and_kept_beside_what_it_came_from(user: User, pr
     old = read_report(before)
     assert report.parts[:-1] == old.parts
     assert (report.parts[-1].session, report.parts[-1].role) == (name, "train")
+    assert report.parts[-1].turned == (3, 3), "what is learnt is as it would have been heard in training"
+    measured = kept(user)
+    assert measured is not None
+    assert (measured.turned, measured.model, measured.newest) == ((3, 3), user.current().name, name)
     assert report.simulated
     assert write_page(user, folder).is_file()
 
@@ -159,6 +164,27 @@ def test_an_excerpt_is_what_preparing_the_whole_would_have_given_where_nothing_i
     assert cut.labels.count == whole.labels.between(places[0], places[0] + len(cut.values)).count
     short = FramedSession.of(ring_session(0, 6))
     assert len(excerpt(short, None, np.random.default_rng(0)).values) == len(short.values)
+
+
+def test_a_guess_rolls_nothing_and_is_not_kept(user: User, monkeypatch) -> None:
+    monkeypatch.setattr(donning, "LEAST_MARGIN", 2.0)
+    monkeypatch.setattr(module, "decide", lambda *_: Verdict(promoted=False, reason="for a test"))
+    record(user, ring_session(5, TEN_S, turned=3))
+    assert touch_up(user, BARELY).report.parts[-1].turned == (0, 0)
+    assert kept(user) is None
+
+
+def test_what_is_learnt_turned_is_learnt_as_if_it_sat_straight(user: User) -> None:
+    straight = ring_session(5, TEN_S)
+    turned = replace(straight, emg_uv=roll(straight.emg_uv, (-3, 2)))
+    weights = []
+    for session in (straight, turned):
+        record(user, session)
+        done = touch_up(user, BARELY)
+        assert done.report.parts[-1].turned == ((0, 0) if session is straight else (3, -2))
+        weights.append((done.folder / "network.safetensors").read_bytes())
+        user.promote(1)
+    assert weights[0] == weights[1]
 
 
 @pytest.mark.slow
