@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-# Of two mid wearers, one seed: 0.22 of 601 (1 to 32 minutes), 0.21 of 602 (1 and 8), with the base of 20 wearers.
+# Of two mid wearers, one seed, the base of 20 wearers: 0.22 of 601 (1 to 32 minutes), 0.21 of 602 (1 and 8).
 # python benchmarks/personalization/minutes.py OUT --arms default --wearers 601 602
 EXPONENT: Final = 0.22
 FEWEST: Final = 1.0  # minutes of recordings to train on from which the curve was measured
