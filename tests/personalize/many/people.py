@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 from edge.session import write_session
 from edge.store import User, UserStore
@@ -47,8 +48,8 @@ def jobs(store: UserStore, asked: Order | None = None) -> list[Job]:
 
 def brief_work(job: Job) -> Outcome:
     """The worker's own, with seconds of recordings to be enough."""
-    splits.MIN_TRAINING_S = 10.0
-    return work(job)
+    with patch.object(splits, "MIN_TRAINING_S", 10.0):
+        return work(job)
 
 
 def made_up(user: User, recipe: Recipe, *, seed: int, **_: object) -> Personalized:
