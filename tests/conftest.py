@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,12 @@ class Answer(NamedTuple):
 
 
 Run = Callable[..., Answer]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_arrives() -> None:
+    """Also where the suite itself was started in the background, by a shell that has it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
