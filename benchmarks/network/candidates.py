@@ -36,6 +36,7 @@ class Offline(Streaming):
 
     def __init__(self) -> None:
         super().__init__("offline")
+        self.label_delay = 0  # what comes after a press is in sight without waiting
         width = WRISTS * self.widths.band
         self.convs = nn.ModuleList(SymmetricConv(width, self.widths.kernel) for _ in range(2))
         self.lstm = nn.LSTM(width, self.widths.hidden, batch_first=True, bidirectional=True)
