@@ -187,20 +187,44 @@ def test_what_is_learnt_turned_is_learnt_as_if_it_sat_straight(user: User) -> No
     assert weights[0] == weights[1]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)  # minutes of work, on a machine that may have other
-def test_ten_sentences_mend_a_turn(tmp_path: Path, monkeypatch) -> None:
+@pytest.fixture
+def turned(tmp_path: Path, monkeypatch) -> User:
+    """A user who is read without an error, and has put both bands on two electrodes further round."""
     monkeypatch.setattr(splits, "MIN_TRAINING_S", 10.0)
     user = UserStore(tmp_path).create("ada")
     for seed, seconds in ((0, 60), (1, 20)):
         record(user, ring_session(seed, seconds))
-    first = personalize_user(user, recipe.override(QUICK, {"steps": 60}))
+    personalize_user(user, recipe.override(QUICK, {"steps": 60}))
     record(user, ring_session(5, TEN_S, turned=2))
-    brief = recipe.override(recipe.load("touch_up"), {"steps": 40, "batch_windows": 4, "window_s": 2.0})
-    done = touch_up(user, brief)
+    return user
+
+
+BRIEF = {"steps": 40, "batch_windows": 4, "window_s": 2.0}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # minutes of work, on a machine that may have other
+def test_a_turn_that_is_sure_is_mended_without_a_new_model(turned: User) -> None:
+    worn = turned.current()
+    done = touch_up(turned, recipe.override(recipe.load("touch_up"), BRIEF))
+    assert done.report.parts[-1].turned == (2, 2)
+    assert done.report.touch_up is not None
+    assert done.report.touch_up.before.percent == 0
+    assert turned.current() == worn
+    roll_kept = kept(turned)
+    assert roll_kept is not None
+    assert roll_kept.turned == (2, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ten_sentences_mend_a_turn_that_is_a_guess(turned: User, monkeypatch) -> None:
+    monkeypatch.setattr(donning, "LEAST_MARGIN", 2.0)
+    worn = turned.current()
+    done = touch_up(turned, recipe.override(recipe.load("touch_up"), BRIEF))
     print(done.report.gate, done.report.touch_up)  # noqa: T201
     assert done.report.promoted
-    assert user.current() == done.folder != first.folder
+    assert turned.current() == done.folder != worn
     touched = done.report.touch_up
     assert touched is not None
     assert touched.after.percent < touched.before.percent / 2
